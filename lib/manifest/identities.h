@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * identities.h - /etc/tulle/identities.yaml: which workload of this host is
+ * who.
+ *
+ *   - {serviceAccount: shop/cart, match: {unit: cart.service}, ttl: 24h}
+ *
+ * A caller gets the identity of every entry of which all given fields of
+ * "match" fit.
+ */
+#ifndef TULLE_MANIFEST_IDENTITIES_H
+#define TULLE_MANIFEST_IDENTITIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "manifest/problem.h"
+
+struct identity_entry {
+	struct place place;
+	const char *service_account; /* as written: "shop/cart" */
+	const char *namespace;       /* "shop" */
+	const char *account;         /* "cart" */
+	struct {
+		const char *unit;   /* systemd unit, NULL: any */
+		const char *uid;    /* user name or number, NULL: any */
+		const char *binary; /* absolute path, NULL: any */
+	} match; /* at least one is given */
+	uint64_t ttl_ms; /* 0: the host's identity.ttl */
+};
+
+struct identities {
+	const struct identity_entry *items;
+	size_t n;
+	struct arena arena; /* owns all of it */
+};
+
+/* Contract as host_config_parse(); an empty file gives an empty list. */
+enum tulle_err identities_parse(struct identities **ret, const char *name, const char *data, size_t len,
+    struct problems *problems);
+enum tulle_err identities_read(struct identities **ret, const char *path, struct problems *problems);
+
+/* Takes NULL.  Always returns NULL. */
+struct identities *identities_free(struct identities *i);
+
+#endif
