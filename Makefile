@@ -27,9 +27,37 @@ V ?=
 BUILD ?= build$(if $(SAN),/$(SAN))$(if $(COVERAGE),/coverage)
 Q := $(if $(V),,@)
 
-TULLE_CACHE ?= $(HOME)/.cache/tulle
-# Where scripts/wolfssl put the library; one already built can be named instead.
-WOLFSSL_DIR ?= $(shell scripts/wolfssl --print-dir 2>/dev/null)
+export TULLE_CACHE ?= $(HOME)/.cache/tulle
+WOLFSSL_ENV = CC='$(CC)' TULLE_CACHE='$(TULLE_CACHE)' WOLFSSL_DIR='$(WOLFSSL_DIR)' WOLFSSL_TARBALL='$(WOLFSSL_TARBALL)'
+
+# ---- what it needs ---------------------------------------------------------
+
+# What a goal needs is installed before anything else is read: make includes a file that scripts/deps makes, and
+# starts again.  On a machine where all is there this costs one look.
+GOALS := $(or $(MAKECMDGOALS),all)
+PURPOSES := build $(if $(filter unit check% fuzz coverage .ci,$(GOALS)),test) \
+  $(if $(filter demo,$(GOALS)),demo) $(if $(filter check lint coverage,$(GOALS)),lint)
+ifneq ($(filter-out help clean deps,$(GOALS)),)
+ifeq ($(MAKE_RESTARTS),)
+ifneq ($(shell $(WOLFSSL_ENV) scripts/deps --ready $(PURPOSES) >&2 && echo yes),yes)
+include build/.deps
+build/.deps: FORCE
+	@$(WOLFSSL_ENV) scripts/deps $(PURPOSES)
+	@mkdir -p build && touch $@
+endif
+endif
+endif
+.PHONY: FORCE
+FORCE:
+
+.PHONY: deps
+deps: ## install the Debian packages and build wolfSSL into TULLE_CACHE, where they are missing
+	@$(WOLFSSL_ENV) scripts/deps
+
+# Where scripts/wolfssl puts the library; one already built can be named instead.
+ifeq ($(WOLFSSL_DIR),)
+WOLFSSL_DIR := $(shell $(WOLFSSL_ENV) scripts/wolfssl --print-dir)
+endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
   -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla -Wswitch-enum \
@@ -90,7 +118,7 @@ UNIT := $(UNIT_C:%.c=$(BUILD)/%)
 FUZZ_C := $(wildcard tests/fuzz/fuzz_*.c)
 
 .PHONY: all
-all: $(BINARIES)
+all: $(BINARIES) ## build the programs (the first build also does what deps does)
 
 $(LIB_A): $(call obj,$(LIB_C)) $(GEN_O)
 $(BUILD)/%.a:
@@ -126,15 +154,15 @@ endef
 $(foreach t,$(UNIT_C),$(eval $(call unit_test,$(t))))
 
 .PHONY: unit
-unit: $(UNIT)
+unit: $(UNIT) ## build and run the unit tests
 	@scripts/run-unit $(UNIT)
 
 .PHONY: clean
-clean:
+clean: ## remove everything that was built here (the cache stays)
 	rm -rf build
 
 .PHONY: help
-help:
-	@scripts/make-help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' Makefile
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
