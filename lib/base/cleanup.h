@@ -7,6 +7,7 @@
 #define TULLE_BASE_CLEANUP_H
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
