@@ -2,7 +2,7 @@
 /*
  * keys.h - private keys.  keys.c is the only file that touches one.
  *
- * A P-256 key is never given to wolfSSL's context: the context gets a
+ * An EC key is never given to wolfSSL's context: the context gets a
  * signing callback (identity.md gotcha 26), so that the key can leave this
  * process later without anything above noticing.  Keys of other kinds come
  * only from files of others and are loaded into the context.
@@ -53,9 +53,8 @@ struct key *key_unref(struct key *k);
 
 /*
  * Signs what wc_MakeCert_ex() or wc_MakeCertReq_ex() left in <buf>
- * (<body> bytes, room for <size>) in place; *ret_len is the whole.
- * ECDSA with SHA-256, or Ed25519, or RSA with SHA-256; set Cert.sigType to
- * key_sig_type() first.  TULLE_ECRYPTO.
+ * (<body> bytes, room for <size>) in place; *ret_len is the whole.  Cert.sigType
+ * must have been key_sig_type().  TULLE_ECRYPTO.
  */
 enum tulle_err key_sign_cert(const struct key *k, uint8_t *buf, size_t body, size_t size, size_t *ret_len);
 
@@ -69,7 +68,7 @@ int key_sig_type(const struct key *k);
 struct WOLFSSL_CTX;
 enum tulle_err key_install(struct key *k, struct WOLFSSL_CTX *ctx);
 
-/* The same for one session whose identity was chosen by SNI. */
+/* The same for one session whose identity was chosen by SNI; EC keys only. */
 struct WOLFSSL;
 enum tulle_err key_install_session(struct key *k, struct WOLFSSL *ssl);
 

@@ -98,8 +98,15 @@ void tls_session_close_notify(struct tls_session *s);
 
 bool tls_session_done(const struct tls_session *s); /* the handshake is over and was good */
 
-/* The peer's SPIFFE ID, valid until tls_session_free().  NULL: it has not shown one (yet). */
+/*
+ * The peer's SPIFFE ID, proven; valid until tls_session_free().  NULL: the
+ * handshake is not over, or the peer showed no certificate where it need not.
+ */
 const char *tls_session_peer_id(const struct tls_session *s);
+
+/* The ID that a certificate names which may well have been refused: for logs, never for a decision.  NULL: none. */
+const char *tls_session_claimed_id(const struct tls_session *s);
+
 const char *tls_session_peer_serial(const struct tls_session *s); /* hexadecimal, "" if none */
 int64_t tls_session_peer_not_after(const struct tls_session *s);  /* seconds since the epoch, 0 if none */
 
@@ -109,8 +116,8 @@ const char *tls_session_own_id(const struct tls_session *s);
 /* The protocol agreed on, lent; NULL: none. */
 const char *tls_session_alpn(const struct tls_session *s);
 
-/* The name that the client sent (servers), copied to <out> with a NUL, cut to <size>; false: none.  Until the handshake is over. */
-bool tls_session_sni(const struct tls_session *s, char *out, size_t size);
+/* The name that the client sent (servers), valid until tls_session_free(); NULL: none, or not a DNS name's length. */
+const char *tls_session_sni(const struct tls_session *s);
 
 const char *tls_session_version(const struct tls_session *s); /* "TLSv1.3" */
 const char *tls_session_cipher(const struct tls_session *s);  /* "TLS_AES_128_GCM_SHA256" */

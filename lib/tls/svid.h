@@ -37,9 +37,9 @@ enum svid_reason {
 	SVID_CHAIN_TOO_DEEP,       /* XV-11 */
 	SVID_UNEXPECTED_ID,        /* a good SVID, but of somebody else */
 	SVID_ROOT_PIN,             /* no root with the pinned key */
-	SVID_OTHER,                /* out of memory, or a refusal of the library without a better name */
-	SVID_REASONS               /* how many there are */
+	SVID_OTHER                 /* out of memory, or a refusal of the library without a better name */
 };
+#define SVID_REASONS (SVID_OTHER + 1) /* how many there are */
 
 /* "two_uri_sans": for a label or a field.  Never NULL. */
 const char *svid_reason_name(enum svid_reason r);
@@ -69,7 +69,6 @@ struct svid_facts {
 	bool has_eku;
 	bool server_auth;
 	bool client_auth;
-	uint8_t key_hash[SVID_HASH]; /* SHA-256 of the DER SubjectPublicKeyInfo */
 };
 
 /*
@@ -84,7 +83,7 @@ enum tulle_err svid_read(struct svid_facts *ret, const uint8_t *der, size_t len)
  */
 enum svid_reason svid_check_leaf(const struct svid_facts *f, enum svid_role role, int64_t now);
 
-/* SHA-256 of the public key of a certificate, as in svid_facts.  TULLE_EINVAL. */
+/* SHA-256 of a certificate's DER SubjectPublicKeyInfo: what a pin compares.  TULLE_EINVAL. */
 enum tulle_err svid_key_hash(const uint8_t *der, size_t len, uint8_t ret[SVID_HASH]);
 
 #endif

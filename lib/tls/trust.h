@@ -29,6 +29,7 @@ struct trust_bundle {
 };
 
 #define TRUST_DOMAINS_MAX 64
+#define TRUST_BUNDLES_MAX 2048 /* given at once: every identity brings its own */
 
 struct trust;
 

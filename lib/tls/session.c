@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tls/wolf.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "tls/alert.h"
+#include "tls/der.h"
+#include "tls/intern.h"
+
+/* Whom a client expects; gone when the handshake is over. */
+struct expected {
+	size_t n;
+	const char *ids[]; /* interned */
+};
+
+struct tls_session {
+	WOLFSSL *ssl;            /* owned */
+	struct buf *out;         /* lent */
+	const uint8_t *in;       /* lent; what is not used up yet */
+	size_t in_len;
+	struct tls_context *ctx; /* a reference until the handshake is over */
+	struct expected *expected; /* owned, the same; NULL: anybody */
+	const char *peer;        /* these four are interned */
+	const char *own;
+	const char *sni;
+	const char *alpn;
+	int64_t peer_not_after;
+	char peer_serial[SVID_SERIAL];
+	bool server;
+	bool done;
+	bool failed;
+	bool judged;       /* session_verify() has come to a verdict: <reason> */
+	bool own_by_sni;   /* the WOLFSSL has a certificate of its own */
+	bool closing;      /* close_notify was sent */
+	uint8_t reason;    /* enum svid_reason */
+	int error;         /* wolfSSL's, of the first failure */
+};
+
+int
+session_recv(WOLFSSL *ssl, char *p, int n, void *arg)
+{
+	struct tls_session *s = arg;
+	size_t take = (size_t)n;
+
+	(void)ssl;
+	if (s->in_len == 0)
+		return WOLFSSL_CBIO_ERR_WANT_READ;
+	if (take > s->in_len)
+		take = s->in_len;
+	memcpy(p, s->in, take);
+	s->in += take;
+	s->in_len -= take;
+	return (int)take;
+}
+
+int
+session_send(WOLFSSL *ssl, char *p, int n, void *arg)
+{
+	struct tls_session *s = arg;
+
+	(void)ssl;
+	if (s->out == NULL || buf_append(s->out, p, (size_t)n) != TULLE_OK)
+		return WOLFSSL_CBIO_ERR_GENERAL;
+	return n;
+}
+
+/* What a certificate says about itself, refused or not. */
+static void
+remember_peer(struct tls_session *s, const struct svid_facts *f)
+{
+	s->peer = intern_put(s->peer);
+	if (f->id_len > 0)
+		s->peer = intern_get(f->id, f->id_len);
+	memcpy(s->peer_serial, f->serial, sizeof(s->peer_serial));
+	s->peer_not_after = f->serial[0] != '\0' ? f->not_after : 0;
+}
+
+static bool
+is_expected(const struct tls_session *s)
+{
+	if (s->expected == NULL)
+		return true;
+	for (size_t i = 0; i < s->expected->n; i++) {
+		if (s->expected->ids[i] == s->peer) /* both interned */
+			return true;
+	}
+	return false;
+}
+
+static enum svid_reason
+judge(struct tls_session *s, const WOLFSSL_X509_STORE_CTX *store)
+{
+	struct der chain[DER_CHAIN_CERTS];
+	struct svid_facts facts;
+	enum svid_reason r;
+
+	if (store->totalCerts > DER_CHAIN_CERTS)
+		return SVID_CHAIN_TOO_DEEP;
+	for (int i = 0; i < store->totalCerts; i++)
+		chain[i] = (struct der){ .p = store->certs[i].buffer, .len = store->certs[i].length };
+	facts.not_after = 0;
+	r = verifier_check(s->ctx->verifier, chain, (size_t)store->totalCerts,
+	    s->server ? SVID_TLS_CLIENT : SVID_TLS_SERVER, &facts);
+	remember_peer(s, &facts);
+	if (r == SVID_OK && s->peer == NULL)
+		return SVID_OTHER; /* no memory for its name */
+	if (r == SVID_OK && !is_expected(s))
+		return SVID_UNEXPECTED_ID;
+	return r;
+}
+
+/*
+ * The library asks for every leaf, up to twice: first with "no signer",
+ * since its own store is empty, then, if that was overruled, once more
+ * (identity.md 6.4).  The verdict is ours alone and is reached once; the
+ * answers are chosen so that the library's alert fits it: unknown_ca for
+ * the first question, certificate_expired where the library itself saw the
+ * date, bad_certificate for the second.  Whatever it makes of them,
+ * tls_session_handshake() looks at the verdict again.
+ */
+int
+session_verify(int preverify, WOLFSSL_X509_STORE_CTX *store)
+{
+	struct tls_session *s = store->userCtx;
+	bool no_signer = store->error == ASN_NO_SIGNER_E || store->error == ASN_SELF_SIGNED_E;
+
+	if (s == NULL || s->ctx == NULL)
+		return 0;
+	if (store->error_depth > 0) { /* only called for an intermediate that is broken in itself */
+		s->judged = true;
+		s->reason = SVID_BAD_INTERMEDIATE;
+		return 0;
+	}
+	if (!s->judged) {
+		s->reason = (uint8_t)judge(s, store);
+		s->judged = true;
+	}
+	if (s->reason == SVID_OK)
+		return preverify || no_signer;
+	if (s->reason == SVID_UNKNOWN_CA || s->reason == SVID_UNKNOWN_TRUST_DOMAIN || s->reason == SVID_ROOT_PIN)
+		return 0;
+	return !preverify && no_signer;
+}
+
+static bool
+is_ec(const struct identity *id)
+{
+	return key_kind(id->key) == KEY_P256 || key_kind(id->key) == KEY_P384;
+}
+
+/* The client named a server: answer as that one of our identities. */
+static enum tulle_err
+choose_identity(struct tls_session *s, WOLFSSL *ssl, const struct tls_context *c)
+{
+	struct identity *id = identity_set_find_sni(c->set, s->sni, strlen(s->sni));
+
+	if (id == NULL || id == c->own || !is_ec(id) || !is_ec(c->own))
+		return TULLE_OK; /* the default stays */
+	if (wolfSSL_use_certificate_chain_buffer_format(ssl, id->chain, (long)id->chain_len,
+		WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS ||
+	    key_install_session(id->key, ssl) != TULLE_OK)
+		return TULLE_ECRYPTO;
+	s->own_by_sni = true;
+	intern_put(s->own);
+	s->own = intern_get(id->facts.id, id->facts.id_len);
+	return s->own != NULL ? TULLE_OK : TULLE_ENOMEM;
+}
+
+int
+session_server_name(WOLFSSL *ssl, int *alert, void *arg)
+{
+	struct tls_session *s = wolfSSL_GetIOReadCtx(ssl);
+	void *name = NULL;
+	size_t len = wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
+
+	if (len == 0 || len >= SPIFFE_SNI || s->sni != NULL) /* none; no name of ours; asked after a retry */
+		return noack_return;
+	s->sni = intern_get(name, len);
+	if (s->sni == NULL || choose_identity(s, ssl, arg) != TULLE_OK) {
+		*alert = internal_error;
+		return fatal_return;
+	}
+	return 0;
+}
+
+static enum tulle_err
+set_expected(struct tls_session *s, const struct tls_session_options *o)
+{
+	if (o->expected_n == 0)
+		return TULLE_OK;
+	if (o->expected_n > TLS_EXPECTED_MAX)
+		return TULLE_EINVAL;
+	s->expected = calloc(1, sizeof(*s->expected) + o->expected_n * sizeof(s->expected->ids[0]));
+	if (s->expected == NULL)
+		return TULLE_ENOMEM;
+	for (; s->expected->n < o->expected_n; s->expected->n++) {
+		const char *id = o->expected[s->expected->n];
+
+		s->expected->ids[s->expected->n] = intern_get(id, strlen(id));
+		if (s->expected->ids[s->expected->n] == NULL)
+			return TULLE_ENOMEM;
+	}
+	return TULLE_OK;
+}
+
+/* The server name that a client sends, and checks if the mesh's own rules do not. */
+static enum tulle_err
+set_server_name(struct tls_session *s, const struct tls_session_options *o)
+{
+	unsigned char ip[16];
+
+	if (o->server_name == NULL)
+		return s->ctx->mesh ? TULLE_OK : TULLE_EINVAL;
+	if (inet_pton(AF_INET, o->server_name, ip) == 1 || inet_pton(AF_INET6, o->server_name, ip) == 1) {
+		/* RFC 6066 3: an address is no server name. */
+		if (!s->ctx->mesh && wolfSSL_check_ip_address(s->ssl, o->server_name) != WOLFSSL_SUCCESS)
+			return TULLE_ECRYPTO;
+		return TULLE_OK;
+	}
+	if (strlen(o->server_name) >= SPIFFE_SNI)
+		return TULLE_EINVAL;
+	if (wolfSSL_UseSNI(s->ssl, WOLFSSL_SNI_HOST_NAME, o->server_name, (word16)strlen(o->server_name)) !=
+	    WOLFSSL_SUCCESS)
+		return TULLE_ECRYPTO;
+	if (!s->ctx->mesh && wolfSSL_check_domain_name(s->ssl, o->server_name) != WOLFSSL_SUCCESS)
+		return TULLE_ECRYPTO;
+	return TULLE_OK;
+}
+
+static enum tulle_err
+set_up(struct tls_session *s, const struct tls_session_options *o)
+{
+	struct tls_context *c = s->ctx;
+	enum tulle_err e;
+
+	s->ssl = wolfSSL_new(c->wolf);
+	if (s->ssl == NULL)
+		return TULLE_ENOMEM;
+	wolfSSL_SetIOReadCtx(s->ssl, s);
+	wolfSSL_SetIOWriteCtx(s->ssl, s);
+	wolfSSL_SetCertCbCtx(s->ssl, s);
+	if (c->own != NULL) {
+		s->own = intern_get(c->own->facts.id, c->own->facts.id_len);
+		if (s->own == NULL)
+			return TULLE_ENOMEM;
+	}
+	/* The library lets in a client that offers no ALPN, as we want it. */
+	if (c->alpn != NULL &&
+	    wolfSSL_UseALPN(s->ssl, c->alpn, (unsigned int)strlen(c->alpn), WOLFSSL_ALPN_FAILED_ON_MISMATCH) !=
+		WOLFSSL_SUCCESS)
+		return TULLE_ECRYPTO;
+	if (c->server)
+		return TULLE_OK;
+	e = set_expected(s, o);
+	if (e == TULLE_OK)
+		e = set_server_name(s, o);
+	return e;
+}
+
+enum tulle_err
+tls_session_new(struct tls_session **ret, struct tls_context *c, const struct tls_session_options *o)
+{
+	static const struct tls_session_options none;
+	struct tls_session *s = calloc(1, sizeof(*s));
+	enum tulle_err e;
+
+	if (s == NULL)
+		return TULLE_ENOMEM;
+	s->ctx = tls_context_ref(c);
+	s->server = c->server;
+	e = set_up(s, o != NULL ? o : &none);
+	if (e != TULLE_OK) {
+		tls_session_free(s);
+		return e;
+	}
+	*ret = s;
+	return TULLE_OK;
+}
+
+/* What only the handshake needed. */
+static void
+drop_handshake(struct tls_session *s)
+{
+	if (s->expected != NULL) {
+		for (size_t i = 0; i < s->expected->n; i++)
+			intern_put(s->expected->ids[i]);
+		free(PTR_TAKE(s->expected));
+	}
+	s->ctx = tls_context_unref(s->ctx);
+}
+
+struct tls_session *
+tls_session_free(struct tls_session *s)
+{
+	if (s == NULL)
+		return NULL;
+	wolfSSL_free(s->ssl);
+	drop_handshake(s);
+	intern_put(s->peer);
+	intern_put(s->own);
+	intern_put(s->sni);
+	intern_put(s->alpn);
+	free(s);
+	return NULL;
+}
+
+void
+tls_session_output(struct tls_session *s, struct buf *out)
+{
+	s->out = out;
+}
+
+void
+tls_session_input(struct tls_session *s, const void *p, size_t n)
+{
+	s->in = p;
+	s->in_len = n;
+}
+
+size_t
+tls_session_input_left(const struct tls_session *s)
+{
+	return s->in_len;
+}
+
+/* What the result <rc> of a wolfSSL call means. */
+static enum tulle_err
+outcome(struct tls_session *s, int rc)
+{
+	int error = wolfSSL_get_error(s->ssl, rc);
+
+	if (error == WOLFSSL_ERROR_WANT_READ)
+		return TULLE_AGAIN;
+	if (error == WOLFSSL_ERROR_ZERO_RETURN)
+		return TULLE_EOF;
+	if (!s->failed) {
+		s->failed = true;
+		s->error = error;
+		if (error == NO_PEER_CERT)
+			s->reason = SVID_NO_CERTIFICATE;
+		else if (error == MAX_CHAIN_ERROR)
+			s->reason = SVID_CHAIN_TOO_DEEP;
+	}
+	if (s->reason != SVID_OK || alert_is_about_certificate(tls_session_alert(s)))
+		return TULLE_EDENIED;
+	return error == MEMORY_E || error == SOCKET_ERROR_E ? TULLE_ENOMEM : TULLE_EPEER;
+}
+
+/* The library is content; are we? */
+static enum tulle_err
+finish_handshake(struct tls_session *s)
+{
+	unsigned short len = 0;
+	char *name = NULL;
+
+	if (s->ctx->must_know_peer && !s->judged)
+		s->reason = SVID_NO_CERTIFICATE;
+	if (s->reason != SVID_OK) {
+		s->failed = true;
+		s->error = VERIFY_CERT_ERROR;
+		return TULLE_EDENIED;
+	}
+	if (s->ctx->alpn != NULL && wolfSSL_ALPN_GetProtocol(s->ssl, &name, &len) == WOLFSSL_SUCCESS && len > 0) {
+		s->alpn = intern_get(name, len);
+		if (s->alpn == NULL)
+			return TULLE_ENOMEM;
+	}
+	if (s->own_by_sni)
+		(void)wolfSSL_UnloadCertsKeys(s->ssl);
+	drop_handshake(s);
+	s->done = true;
+	return TULLE_OK;
+}
+
+enum tulle_err
+tls_session_handshake(struct tls_session *s)
+{
+	enum tulle_err e;
+	int rc;
+
+	if (s->done)
+		return TULLE_OK;
+	if (s->failed)
+		return TULLE_EPEER;
+	rc = s->server ? wolfSSL_accept(s->ssl) : wolfSSL_connect(s->ssl);
+	if (rc == WOLFSSL_SUCCESS)
+		return finish_handshake(s);
+	e = outcome(s, rc);
+	return e == TULLE_EOF ? TULLE_EPEER : e;
+}
+
+enum tulle_err
+tls_session_read(struct tls_session *s, void *p, size_t n, size_t *ret_n)
+{
+	int rc;
+
+	if (!s->done || s->failed)
+		return TULLE_EPEER;
+	if (s->in_len == 0 && wolfSSL_pending(s->ssl) == 0)
+		return TULLE_AGAIN;
+	rc = wolfSSL_read(s->ssl, p, n > INT_MAX ? INT_MAX : (int)n);
+	if (rc <= 0)
+		return outcome(s, rc);
+	*ret_n = (size_t)rc;
+	return TULLE_OK;
+}
+
+enum tulle_err
+tls_session_write(struct tls_session *s, const void *p, size_t n)
+{
+	const uint8_t *from = p;
+	enum tulle_err e;
+	int rc;
+
+	if (!s->done || s->failed || s->closing)
+		return TULLE_EPEER;
+	while (n > 0) {
+		rc = wolfSSL_write(s->ssl, from, n > TLS_RECORD ? TLS_RECORD : (int)n);
+		if (rc <= 0) {
+			e = outcome(s, rc);
+			return e == TULLE_AGAIN || e == TULLE_EOF ? TULLE_EPEER : e;
+		}
+		from += rc;
+		n -= (size_t)rc;
+	}
+	return TULLE_OK;
+}
+
+void
+tls_session_close_notify(struct tls_session *s)
+{
+	if (!s->done || s->failed || s->closing)
+		return;
+	s->closing = true;
+	(void)wolfSSL_shutdown(s->ssl);
+}
+
+bool
+tls_session_done(const struct tls_session *s)
+{
+	return s->done;
+}
+
+const char *
+tls_session_peer_id(const struct tls_session *s)
+{
+	return s->done ? s->peer : NULL;
+}
+
+const char *
+tls_session_claimed_id(const struct tls_session *s)
+{
+	return s->peer;
+}
+
+const char *
+tls_session_peer_serial(const struct tls_session *s)
+{
+	return s->peer_serial;
+}
+
+int64_t
+tls_session_peer_not_after(const struct tls_session *s)
+{
+	return s->peer_not_after;
+}
+
+const char *
+tls_session_own_id(const struct tls_session *s)
+{
+	return s->own;
+}
+
+const char *
+tls_session_alpn(const struct tls_session *s)
+{
+	return s->alpn;
+}
+
+const char *
+tls_session_sni(const struct tls_session *s)
+{
+	return s->sni;
+}
+
+const char *
+tls_session_version(const struct tls_session *s)
+{
+	return wolfSSL_get_version(s->ssl);
+}
+
+const char *
+tls_session_cipher(const struct tls_session *s)
+{
+	return wolfSSL_get_cipher(s->ssl);
+}
+
+const char *
+tls_session_group(const struct tls_session *s)
+{
+	const char *name = wolfSSL_get_curve_name(s->ssl);
+
+	return name != NULL ? name : "";
+}
+
+enum svid_reason
+tls_session_reason(const struct tls_session *s)
+{
+	return (enum svid_reason)s->reason;
+}
+
+const char *
+tls_session_alert(const struct tls_session *s)
+{
+	WOLFSSL_ALERT_HISTORY h;
+
+	if (wolfSSL_get_alert_history(s->ssl, &h) != WOLFSSL_SUCCESS || h.last_rx.code < 0 ||
+	    h.last_rx.code == close_notify)
+		return NULL;
+	return alert_name(h.last_rx.code);
+}
+
+const char *
+tls_session_error(const struct tls_session *s)
+{
+	static _Thread_local char text[256];
+	const char *alert = tls_session_alert(s);
+
+	if (s->reason != SVID_OK)
+		(void)snprintf(text, sizeof(text), "%s", svid_reason_phrase((enum svid_reason)s->reason));
+	else if (alert != NULL)
+		(void)snprintf(text, sizeof(text), "the peer sent the alert %s", alert);
+	else if (s->failed)
+		(void)snprintf(text, sizeof(text), "%s (%d)",
+		    wolfSSL_ERR_reason_error_string((unsigned long)s->error), s->error);
+	else
+		(void)snprintf(text, sizeof(text), "no error");
+	return text;
+}
