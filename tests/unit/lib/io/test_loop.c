@@ -117,6 +117,8 @@ START_TEST(control_calls_are_answered_now_or_later)
 	json_decref(result);
 	ck_assert_int_eq(ctl_call("/nonexistent/x", "process", NULL, 100, &result, &error), TULLE_ENOENT);
 	(void)kill(child, SIGKILL);
+	(void)ctl_server_free(s);
+	loop = loop_free(loop);
 	(void)unlink(path);
 }
 END_TEST
