@@ -213,8 +213,11 @@ struct object {
 		struct auth_policy *policy;
 		struct peer_auth *peer;
 	};
-	struct object *next; /* in the order of the files */
+	size_t index;        /* in the order of the files, from 0 */
+	struct object *next;
 };
+
+#define OBJECTS_MAX 20000 /* of all files together: some checks look at every pair */
 
 struct objects {
 	struct object *first, *last;

@@ -52,6 +52,7 @@ struct endpoint {
 	struct labels labels;  /* of the WorkloadEntry */
 	struct endpoint_state *state; /* shared with the endpoint of this name in other snapshots */
 	atomic_uint refs;
+	struct endpoint *self; /* this one, for whoever drops the last reference */
 };
 
 struct service_port {
@@ -104,6 +105,7 @@ struct snapshot {
 	size_t n_policies;                /* AuthorizationPolicies read, whether or not they apply here */
 	size_t objects[OBJECT_KINDS];     /* how many of each kind were read */
 	enum outbound_policy outbound_policy;
+	struct snapshot_inner *inner; /* look-up tables, memory and references: the snapshot's own */
 };
 
 struct snapshot_input {

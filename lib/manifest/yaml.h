@@ -4,7 +4,8 @@
  *
  * A strict subset of YAML 1.1: no anchors, aliases, tags or merge keys, and
  * a key stands only once in its mapping.  Bounds: YAML_MAX_BYTES a file,
- * YAML_MAX_DEPTH levels, YAML_MAX_NODES nodes, YAML_MAX_DOCUMENTS documents.
+ * YAML_MAX_DEPTH levels, YAML_MAX_NODES nodes, YAML_MAX_KEYS keys a
+ * mapping, YAML_MAX_DOCUMENTS documents.
  * A text must be UTF-8 without NUL.
  */
 #ifndef TULLE_MANIFEST_YAML_H
@@ -21,6 +22,7 @@
 #define YAML_MAX_BYTES (4u << 20)
 #define YAML_MAX_DEPTH 64
 #define YAML_MAX_NODES 200000
+#define YAML_MAX_KEYS 512 /* in one mapping */
 #define YAML_MAX_DOCUMENTS 10000
 
 enum yaml_kind {
@@ -47,8 +49,9 @@ struct yaml_documents {
 };
 
 /*
- * Parses <len> bytes of the file called <name>.  The trees and a copy of
- * the name live in <arena>.  Empty documents are left out.
+ * Parses <len> bytes of the file called <name>, which is lent for as long as
+ * any place of the tree is used.  The trees live in <arena>.  Empty documents
+ * are left out.
  *
  *   TULLE_EINVAL  one or more errors were added to <problems>
  *   TULLE_ENOMEM

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Our own workloads, and which AuthorizationPolicies and PeerAuthentications apply to each. */
+#include <string.h>
+
+#include "manifest/build.h"
+
+/* ---- policies ------------------------------------------------------------------- */
+
+static bool
+applies(const struct auth_policy *p, const struct workload *w)
+{
+	return (strcmp(p->meta.namespace, w->namespace) == 0 || is_root_namespace(p->meta.namespace)) &&
+	    labels_match(&p->selector, &w->labels);
+}
+
+/* DENY first, then ALLOW, then AUDIT; each in the order of the files. */
+static enum tulle_err
+attach_policies(struct build *b, struct workload *w)
+{
+	static const enum policy_action order[] = { POLICY_DENY, POLICY_ALLOW, POLICY_AUDIT };
+	size_t *const counts[] = { &w->n_deny, &w->n_allow, &w->n_audit };
+	const struct auth_policy **list;
+	const struct object *o;
+	size_t n = 0;
+
+	for (o = b->objects.first; o != NULL; o = o->next)
+		if (o->kind == OBJECT_AUTHORIZATION_POLICY && applies(o->policy, w))
+			n++;
+	list = arena_array(&b->out->arena, n, sizeof(*list));
+	if (list == NULL)
+		return TULLE_ENOMEM;
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		for (o = b->objects.first; o != NULL; o = o->next) {
+			if (o->kind == OBJECT_AUTHORIZATION_POLICY && o->policy->action == (int)order[i] &&
+			    applies(o->policy, w)) {
+				list[w->n_policies++] = o->policy;
+				(*counts[i])++;
+			}
+		}
+	}
+	w->policies = list;
+	return TULLE_OK;
+}
+
+/* ---- PeerAuthentication ----------------------------------------------------------- */
+
+enum level { LEVEL_MESH, LEVEL_NAMESPACE, LEVEL_WORKLOAD, LEVELS };
+
+/* At which level <p> speaks for <w>; LEVELS: not at all. */
+static enum level
+level_of(const struct peer_auth *p, const struct workload *w)
+{
+	const bool same = strcmp(p->meta.namespace, w->namespace) == 0;
+
+	if (p->selector.n > 0)
+		return same && labels_match(&p->selector, &w->labels) ? LEVEL_WORKLOAD : LEVELS;
+	if (is_root_namespace(p->meta.namespace))
+		return LEVEL_MESH;
+	return same ? LEVEL_NAMESPACE : LEVELS;
+}
+
+static enum tulle_err
+attach_mtls(struct build *b, struct workload *w)
+{
+	const struct peer_auth *at[LEVELS] = { NULL }, *p;
+	struct port_mtls *ports;
+	const struct object *o;
+
+	for (o = b->objects.first; o != NULL; o = o->next) {
+		enum level level;
+
+		if (o->kind != OBJECT_PEER_AUTHENTICATION)
+			continue;
+		level = level_of(o->peer, w);
+		if (level == LEVELS)
+			continue;
+		p = at[level];
+		if (p != NULL && level == LEVEL_WORKLOAD)
+			problem_error(b->problems, o->meta->place, "spec.selector",
+			    "PeerAuthentication %s/%s is for workload %s, too (%s:%u); one at a time decides",
+			    p->meta.namespace, p->meta.name, w->name, p->meta.place.file, p->meta.place.line);
+		else
+			at[level] = o->peer;
+	}
+	w->mtls = MTLS_PERMISSIVE;
+	for (int level = LEVEL_MESH; level < LEVELS; level++)
+		if (at[level] != NULL && at[level]->mode != MTLS_UNSET)
+			w->mtls = (enum mtls_mode)at[level]->mode;
+	p = at[LEVEL_WORKLOAD];
+	if (p == NULL || p->ports.n == 0)
+		return TULLE_OK;
+	ports = arena_array(&b->out->arena, p->ports.n, sizeof(*ports));
+	if (ports == NULL)
+		return TULLE_ENOMEM;
+	for (size_t i = 0; i < p->ports.n; i++) {
+		ports[i] = p->ports.items[i];
+		if (ports[i].mode == MTLS_UNSET)
+			ports[i].mode = (int)w->mtls;
+	}
+	w->port_mtls = ports;
+	w->n_port_mtls = p->ports.n;
+	return TULLE_OK;
+}
+
+/* Two that speak for a whole namespace, or for the mesh, would be decided by chance. */
+static void
+check_wide_peers(struct build *b)
+{
+	const struct object *o, *first;
+
+	for (o = b->objects.first; o != NULL; o = o->next) {
+		if (o->kind != OBJECT_PEER_AUTHENTICATION || o->peer->selector.n > 0)
+			continue;
+		for (first = b->objects.first; first != o; first = first->next) {
+			if (first->kind != OBJECT_PEER_AUTHENTICATION || first->peer->selector.n > 0)
+				continue;
+			if (strcmp(first->meta->namespace, o->meta->namespace) == 0 ||
+			    (is_root_namespace(first->meta->namespace) && is_root_namespace(o->meta->namespace))) {
+				problem_error(b->problems, o->meta->place, NULL,
+				    "PeerAuthentication %s/%s (%s:%u) is for the whole %s, too; write one",
+				    first->meta->namespace, first->meta->name, first->meta->place.file,
+				    first->meta->place.line,
+				    is_root_namespace(o->meta->namespace) ? "mesh" : "namespace");
+				break;
+			}
+		}
+	}
+}
+
+/* ---- warnings about policies that cannot mean what they say ------------------------- */
+
+static void
+warn_selector(struct build *b, const struct meta *meta, const struct labels *selector, bool root_is_wide)
+{
+	const bool wide = root_is_wide && is_root_namespace(meta->namespace);
+
+	if (selector->n == 0)
+		return;
+	for (size_t i = 0; i < b->n_entries; i++)
+		if ((wide || strcmp(b->entries[i]->meta.namespace, meta->namespace) == 0) &&
+		    labels_match(selector, &b->entries[i]->labels))
+			return;
+	problem_warn(b->problems, meta->place, "spec.selector", "no WorkloadEntry%s%s has these labels",
+	    wide ? "" : " of namespace ", wide ? "" : meta->namespace);
+}
+
+/* "cluster.local/..." is copied from clusters; there Istio reads it as "the local trust domain", here it is a name. */
+static void
+warn_cluster_local(struct build *b, const struct auth_policy *p)
+{
+	static const char local[] = "cluster.local/";
+
+	if (strcmp(b->trust_domain, "cluster.local") == 0)
+		return;
+	for (size_t r = 0; r < p->rules.n; r++) {
+		for (size_t f = 0; f < p->rules.items[r].from.n; f++) {
+			const struct policy_source *s = &p->rules.items[r].from.items[f];
+
+			for (size_t i = 0; i < s->principals.n; i++)
+				if (strncmp(s->principals.items[i].text, local, sizeof(local) - 1) == 0)
+					problem_warn(b->problems, s->place, "principals",
+					    "cluster.local is not the trust domain of this mesh; write %s/...",
+					    b->trust_domain);
+		}
+	}
+}
+
+static void
+warn_all(struct build *b)
+{
+	const struct object *o;
+
+	for (o = b->objects.first; o != NULL; o = o->next) {
+		if (o->kind == OBJECT_AUTHORIZATION_POLICY) {
+			warn_selector(b, o->meta, &o->policy->selector, true);
+			warn_cluster_local(b, o->policy);
+		} else if (o->kind == OBJECT_PEER_AUTHENTICATION) {
+			warn_selector(b, o->meta, &o->peer->selector, false);
+		}
+	}
+}
+
+/* ---- ours ----------------------------------------------------------------------------- */
+
+static enum tulle_err
+name_identity(struct build *b, struct workload *w)
+{
+	struct arena *arena = &b->out->arena;
+
+	if (w->account != NULL) {
+		w->identity = identity_uri(arena, b->trust_domain, w->namespace, w->account);
+		w->sni = identity_sni(arena, b->trust_domain, w->namespace, w->account);
+		if (w->identity == NULL || w->sni == NULL)
+			return TULLE_ENOMEM;
+	}
+	return TULLE_OK;
+}
+
+static enum tulle_err
+finish_workload(struct build *b, struct workload *w)
+{
+	enum tulle_err e = name_identity(b, w);
+
+	if (e == TULLE_OK)
+		e = attach_policies(b, w);
+	if (e == TULLE_OK)
+		e = attach_mtls(b, w);
+	return e;
+}
+
+static enum tulle_err
+add_ours(struct build *b, const struct site *site, const struct workload_spec *spec, struct workload *w)
+{
+	struct snapshot_inner *out = b->out;
+	struct addr at = spec->address;
+
+	*w = (struct workload){ .place = spec->meta.place, .name = spec->meta.name, .namespace = spec->meta.namespace,
+		.account = spec->service_account, .address = spec->address, .ports = spec->ports.items,
+		.n_ports = spec->ports.n, .labels = spec->labels };
+	for (size_t i = 0; i < spec->ports.n; i++) {
+		at.port = (uint16_t)spec->ports.items[i].port;
+		if (!table_put(&out->workloads, &out->arena, hash_addr(&at), w))
+			return TULLE_ENOMEM;
+	}
+	at.port = 0; /* every other port */
+	if (site_owner(site, 0) == spec && !table_put(&out->workloads, &out->arena, hash_addr(&at), w))
+		return TULLE_ENOMEM;
+	return finish_workload(b, w);
+}
+
+static enum tulle_err
+add_host(struct build *b, struct workload *w)
+{
+	const struct host_config *host = b->in->host;
+	struct arena *arena = &b->out->arena;
+
+	*w = (struct workload){ .place = { .file = "tulle.yaml" }, .name = "",
+		.namespace = arena_printf(arena, "%s", host->identity.default_namespace) };
+	if (host->identity.default_account != NULL) {
+		w->account = arena_printf(arena, "%s", host->identity.default_account);
+		if (w->account == NULL)
+			return TULLE_ENOMEM;
+	}
+	return w->namespace != NULL ? finish_workload(b, w) : TULLE_ENOMEM;
+}
+
+enum tulle_err
+build_workloads(struct build *b)
+{
+	struct workload *ours;
+	enum tulle_err e = TULLE_OK;
+	size_t n = 0, i, j;
+
+	check_wide_peers(b);
+	warn_all(b);
+	for (i = 0; i < b->n_sites; i++)
+		if (b->sites[i].local)
+			n += b->sites[i].n;
+	ours = arena_array(&b->out->arena, n + 1, sizeof(*ours));
+	if (ours == NULL)
+		return TULLE_ENOMEM;
+	n = 0;
+	for (i = 0; i < b->n_sites && e == TULLE_OK; i++)
+		for (j = 0; b->sites[i].local && j < b->sites[i].n && e == TULLE_OK; j++)
+			e = add_ours(b, &b->sites[i], b->sites[i].entries[j], &ours[n++]);
+	if (e == TULLE_OK)
+		e = add_host(b, &ours[n++]);
+	b->out->pub.workloads = ours;
+	b->out->pub.n_workloads = n;
+	return e;
+}
