@@ -84,7 +84,7 @@ check_pair(struct build *b, const struct workload_spec *first, const struct work
 static bool
 is_local(const struct snapshot_input *in, const struct addr *ip)
 {
-	if (addr_is_loopback(ip))
+	if (in->all_local || addr_is_loopback(ip))
 		return true;
 	for (size_t i = 0; i < in->n_local; i++)
 		if (addr_equal_ip(&in->local[i], ip))

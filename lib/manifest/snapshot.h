@@ -113,6 +113,7 @@ struct snapshot_input {
 	size_t n_files;
 	const struct addr *local; /* this host's addresses, ports ignored; loopback need not be named */
 	size_t n_local;
+	bool all_local; /* every WorkloadEntry is ours: to check the manifests of a whole mesh */
 	const struct host_config *host; /* trustDomain, identity.default, outboundTrafficPolicy */
 	const struct snapshot *previous; /* run-time state and unchanged endpoints are taken over from it; may be NULL */
 	uint64_t generation;
