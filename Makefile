@@ -256,13 +256,12 @@ lint_inc = $(addprefix -I,$(filter $(PROGRAMS),$(firstword $(subst /, ,$<))))
 build/lint/gcc/%.stamp: %.c $(FLAGS_STAMP) | $(GEN_H)
 	@echo "  ANALYSE $< (gcc)"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -Werror -fanalyzer -Ilib -I$(BUILD)/gen $(lint_inc) -MMD -MP -MF $@.d -MT $@ -c -o /dev/null $<
-	@touch $@
+	$(Q)$(CC) $(CFLAGS_ALL) -Werror -fanalyzer -Ilib -I$(BUILD)/gen $(lint_inc) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
 build/lint/clang/%.stamp: %.c $(FLAGS_STAMP) | $(GEN_H)
 	@echo "  ANALYSE $< (clang)"
 	@mkdir -p $(@D)
 	$(Q)scripts/analyse-clang $(CLANG) --analyze --analyzer-output text -Xclang -analyzer-werror -std=gnu17 $(CPP_ALL) \
-	  -Ilib -I$(BUILD)/gen $(lint_inc) -MMD -MP -MF $@.d -MT $@ -o /dev/null $<
+	  -Ilib -I$(BUILD)/gen $(lint_inc) -MMD -MP -MF $@.d -MT $@ -o $@.txt $<
 	@touch $@
 
 .PHONY: lint lint-gcc lint-clang lint-shell coverage sbom
