@@ -56,12 +56,15 @@ head_of(const struct worker *w)
 static enum tulle_err
 header_check(const struct events_header *h, size_t len, struct events_layout *ret)
 {
+	struct events_layout l;
+
 	if (h->magic != EVENTS_MAGIC)
 		return TULLE_EPEER;
 	if (h->version != EVENTS_LAYOUT_VERSION || h->vocab != events_vocab_digest())
 		return TULLE_EINVAL;
-	if (events_layout_of(ret, &h->sizes) != TULLE_OK || ret->total != len)
+	if (events_layout_of(&l, &h->sizes) != TULLE_OK || l.total != len)
 		return TULLE_EPEER;
+	*ret = l;
 	return TULLE_OK;
 }
 
