@@ -32,10 +32,16 @@ struct channel_handler {
 	/* All that was written is with the kernel.  May be NULL. */
 	void (*drained)(struct channel *c, void *arg);
 	/*
-	 * It is over, once, and no other callback follows: TULLE_EOF the peer
-	 * finished (or channel_finish() is through), TULLE_ETIMEDOUT, TULLE_ERESET, TULLE_EDENIED,
-	 * TULLE_EPEER, TULLE_ESYS...  channel_error() says more.  The user
-	 * still calls channel_free(), here or later.
+	 * It is over; once, and no other callback follows.
+	 *
+	 *   TULLE_EOF        the peer finished (and what waited was sent), or channel_finish() is through
+	 *   TULLE_ERESET     it broke off, or ended TLS without saying so
+	 *   TULLE_EDENIED    its certificate was refused, or ours
+	 *   TULLE_EPEER      it broke the protocol
+	 *   TULLE_ETIMEDOUT  not ready in time, or idle for too long
+	 *   TULLE_ESYS, TULLE_ENOMEM, TULLE_ECRYPTO
+	 *
+	 * channel_error() says more.  The user still calls channel_free(), here or later.
 	 */
 	void (*closed)(struct channel *c, enum tulle_err why, void *arg);
 };
@@ -65,7 +71,7 @@ enum tulle_err channel_connect_unix(struct channel **ret, struct loop *loop, con
     const struct channel_options *o, const struct channel_handler *h, void *arg);
 
 /*
- * Queues <n> bytes, all or nothing; sent at the end of the tick.
+ * Queues <n> bytes, all or nothing; they are sent in the next tick, together.
  *   TULLE_ELIMIT  more than out_max would wait: try again after drained()
  *   TULLE_EPEER   closed, or not ready yet
  *   TULLE_ENOMEM, TULLE_ECRYPTO
@@ -75,10 +81,13 @@ enum tulle_err channel_write(struct channel *c, const void *p, size_t n);
 /* Bytes that wait to be sent. */
 size_t channel_pending(const struct channel *c);
 
-/* Sends what waits, says close_notify, shuts down our direction; closed() follows once the peer is done too. */
+/*
+ * Sends what waits, says close_notify, shuts down our direction.  read() still
+ * comes; closed() follows once the peer is done too, 5 s later at most.
+ */
 void channel_finish(struct channel *c);
 
-/* Stops and resumes read(): back-pressure. */
+/* Stops and resumes read(): back-pressure.  What was taken from the socket already, 16 KiB at most, still comes. */
 void channel_pause(struct channel *c, bool paused);
 
 /* Drops it now.  No callback.  Takes NULL.  Always returns NULL. */
