@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "tls/vectors.h"
 
 #define SCALAR_MAX 48  /* P-384 */
 #define DER_MAX 8192   /* RSA with 8192 bits, PKCS#8 */
@@ -195,6 +196,7 @@ import_ed25519(struct key **ret, const uint8_t *der, size_t len)
 
 	if (wc_ed25519_init(&key) != 0)
 		return TULLE_ECRYPTO;
+	vectors_clean();
 	if (wc_Ed25519PrivateKeyDecode(der, &at, &key, (word32)len) == 0 &&
 	    wc_ed25519_make_public(&key, point, sizeof(point)) == 0 &&
 	    wc_ed25519_import_public(point, sizeof(point), &key) == 0)
@@ -354,6 +356,7 @@ key_sign_cert(const struct key *k, uint8_t *buf, size_t body, size_t size, size_
 
 		if (wc_ed25519_init(&ed) != 0)
 			return TULLE_ECRYPTO;
+		vectors_clean();
 		if (wc_Ed25519PrivateKeyDecode(k->der, &at, &ed, (word32)k->der_len) == 0 &&
 		    wc_ed25519_make_public(&ed, point, sizeof(point)) == 0 &&
 		    wc_ed25519_import_public(point, sizeof(point), &ed) == 0)

@@ -11,6 +11,7 @@
 #include "tls/alert.h"
 #include "tls/der.h"
 #include "tls/intern.h"
+#include "tls/vectors.h"
 
 /* Whom a client expects; gone when the handshake is over. */
 struct expected {
@@ -387,6 +388,7 @@ tls_session_handshake(struct tls_session *s)
 		return TULLE_OK;
 	if (s->failed)
 		return TULLE_EPEER;
+	vectors_clean();
 	rc = s->server ? wolfSSL_accept(s->ssl) : wolfSSL_connect(s->ssl);
 	if (rc == WOLFSSL_SUCCESS)
 		return finish_handshake(s);
