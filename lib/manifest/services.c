@@ -325,6 +325,7 @@ make_service(struct build *b, struct making *m)
 	const struct service_spec *spec = m->spec;
 	struct service *s = m->service;
 	struct service_port *ports = arena_array(&b->out->arena, spec->ports.n, sizeof(*ports));
+	const size_t errors = b->problems->errors;
 	bool any = false;
 	enum tulle_err e = TULLE_OK;
 
@@ -343,7 +344,7 @@ make_service(struct build *b, struct making *m)
 		any = any || ports[s->n_ports].n_endpoints > 0;
 		s->n_ports++;
 	}
-	if (e != TULLE_OK || any || s->n_ports == 0)
+	if (e != TULLE_OK || any || s->n_ports == 0 || b->problems->errors != errors)
 		return e;
 	if (spec->selector.n > 0 && m->slices == NULL)
 		problem_warn(b->problems, spec->meta.place, "spec.selector",

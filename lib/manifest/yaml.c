@@ -282,7 +282,7 @@ yaml_parse(struct yaml_documents *ret, struct arena *arena, const char *name, co
 	if (!yaml_parser_initialize(&p.parser))
 		return TULLE_ENOMEM;
 	yaml_parser_set_encoding(&p.parser, YAML_UTF8_ENCODING); /* else a byte order mark chooses UTF-16 */
-	yaml_parser_set_input_string(&p.parser, (const unsigned char *)data, len);
+	yaml_parser_set_input_string(&p.parser, (const unsigned char *)(data != NULL ? data : ""), len);
 	e = read_stream(&p);
 	yaml_parser_delete(&p.parser);
 	if (e != TULLE_OK)

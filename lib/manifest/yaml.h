@@ -50,7 +50,7 @@ struct yaml_documents {
 
 /*
  * Parses <len> bytes of the file called <name>, which is lent for as long as
- * any place of the tree is used.  The trees live in <arena>.  Empty documents
+ * any place of the tree is used; <data> may be NULL if <len> is 0.  The trees live in <arena>.  Empty documents
  * are left out.
  *
  *   TULLE_EINVAL  one or more errors were added to <problems>

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "manifest/identities.h"
+
+#include <string.h>
+
+#include "unit.h"
+
+static void
+refused(const char *text, const char *line)
+{
+	struct identities *ids = NULL;
+	struct problems p;
+
+	problems_init(&p);
+	ck_assert_int_eq(identities_parse(&ids, "identities.yaml", text, strlen(text), &p), TULLE_EINVAL);
+	ck_assert_ptr_null(ids);
+	ck_assert_str_eq(p.list[0].line, line);
+	problems_free(&p);
+}
+
+START_TEST(entries_are_read)
+{
+	const char *text = "- {serviceAccount: shop/cart, match: {unit: cart.service}, ttl: 1h}\n"
+	                   "- serviceAccount: default/web-1\n"
+	                   "  match: {uid: 33, binary: /usr/sbin/nginx}\n";
+	struct identities *ids = NULL;
+	struct problems p;
+
+	problems_init(&p);
+	ck_assert_int_eq(identities_parse(&ids, "identities.yaml", text, strlen(text), &p), TULLE_OK);
+	ck_assert_uint_eq(ids->n, 2);
+	ck_assert_str_eq(ids->items[0].service_account, "shop/cart");
+	ck_assert_str_eq(ids->items[0].namespace, "shop");
+	ck_assert_str_eq(ids->items[0].account, "cart");
+	ck_assert_str_eq(ids->items[0].match.unit, "cart.service");
+	ck_assert_ptr_null(ids->items[0].match.uid);
+	ck_assert_uint_eq(ids->items[0].ttl_ms, 3600 * 1000);
+	ck_assert_str_eq(ids->items[1].match.uid, "33");
+	ck_assert_str_eq(ids->items[1].match.binary, "/usr/sbin/nginx");
+	ck_assert_uint_eq(ids->items[1].ttl_ms, 0);
+	ck_assert_uint_eq(ids->items[1].place.line, 2);
+	ck_assert_str_eq(ids->items[1].place.file, "identities.yaml");
+	identities_free(ids);
+	problems_free(&p);
+}
+END_TEST
+
+START_TEST(an_empty_or_missing_file_is_an_empty_list)
+{
+	struct identities *ids = NULL;
+	struct problems p;
+
+	problems_init(&p);
+	ck_assert_int_eq(identities_parse(&ids, "i", "", 0, &p), TULLE_OK);
+	ck_assert_uint_eq(ids->n, 0);
+	ids = identities_free(ids);
+	ck_assert_int_eq(identities_read(&ids, "/nonexistent/identities.yaml", &p), TULLE_OK);
+	ck_assert_uint_eq(ids->n, 0);
+	ids = identities_free(ids);
+	ck_assert_int_eq(identities_read(&ids, "/", &p), TULLE_EINVAL);
+	problems_free(&p);
+}
+END_TEST
+
+START_TEST(mistakes_are_named)
+{
+	refused("a: 1\n", "identities.yaml:1:1: is a mapping; a list of {serviceAccount, match, ttl} is needed");
+	refused("- {serviceAccount: cart, match: {uid: 1}}\n",
+	    "identities.yaml:1:20: [0].serviceAccount: is \"cart\"; NAMESPACE/SERVICEACCOUNT is needed");
+	refused("- {match: {uid: 1}}\n",
+	    "identities.yaml:1:3: [0].serviceAccount: is missing; NAMESPACE/SERVICEACCOUNT is needed");
+	refused("- {serviceAccount: a/b}\n", "identities.yaml:1:3: [0].match: is missing; a mapping is needed");
+	refused("- {serviceAccount: a/b, match: {}}\n",
+	    "identities.yaml:1:32: [0].match: is empty; match needs at least one field");
+	refused("- {serviceAccount: a/b, match: {unit: cart}}\n",
+	    "identities.yaml:1:39: [0].match.unit: is \"cart\"; the name of a systemd unit, such as cart.service is needed");
+	refused("- {serviceAccount: a/b, match: {binary: nginx}}\n",
+	    "identities.yaml:1:41: [0].match.binary: is \"nginx\"; an absolute path is needed");
+	refused("- {serviceAccount: a/b, match: {cgroup: x}}\n",
+	    "identities.yaml:1:33: [0].match.cgroup: unknown field; known here: unit, uid, binary");
+	refused("- a\n- b\n", "identities.yaml:1:3: [0]: is a text, \"a\"; a mapping is needed");
+	refused("- {serviceAccount: a/b, match: {uid: 1}, ttl: 1s}\n",
+	    "identities.yaml:1:47: [0].ttl: is \"1s\"; a duration of at least 10s, such as 24h is needed");
+	refused("[]\n---\n[]\n",
+	    "identities.yaml:3:1: a second document; this file holds one, remove the --- before it");
+}
+END_TEST
+
+UNIT_MAIN("identities", entries_are_read, an_empty_or_missing_file_is_an_empty_list, mistakes_are_named)
