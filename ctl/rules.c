@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * tulle rules [plan|check] - the steering rules of this host: as planned,
+ * or (unless told otherwise) how what is there compares with the plan.
+ *
+ * tulle-nfrules alone knows the rules; this runs it, the one that was
+ * installed beside this program, and passes its words and exit status on.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/paths.h"
+#include "verbs.h"
+
+#define PROGRAM "tulle-nfrules"
+
+static const char usage_text[] =
+    "Usage: tulle rules [plan|check] [--root DIR] [--json]\n"
+    "\n"
+    "  check   compare the rules in the kernel with the plan (the default); needs root\n"
+    "  plan    print the rules that are wanted\n"
+    "\n"
+    "Exit status as tulle-nfrules(8): 0 equal, 2 refused, 3 drift, 4 absent, 5 rules of\n"
+    "another version or in the other backend.  Rules are applied and removed with\n"
+    "tulle-nfrules apply and tulle-nfrules remove.\n";
+
+/* Beside this program first: a build folder or a private installation must not run the system's. */
+static bool
+beside(char path[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	char *slash;
+
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	if (slash == NULL || (size_t)(slash + 1 - path) + sizeof(PROGRAM) > PATH_MAX)
+		return false;
+	memcpy(slash + 1, PROGRAM, sizeof(PROGRAM));
+	return access(path, X_OK) == 0;
+}
+
+int
+rules_main(int argc, char **argv)
+{
+	static const struct option options[] = { { "root", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	const char *verb = "check", *root = "/";
+	char path[PATH_MAX];
+	bool json = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			if (paths_init(optarg) != TULLE_OK) {
+				(void)fprintf(stderr, "tulle rules: --root %s: an absolute path of at most 64 bytes is needed\n", optarg);
+				return 2;
+			}
+			root = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			(void)fputs(usage_text, stdout);
+			return 0;
+		default:
+			(void)fputs(usage_text, stderr);
+			return 2;
+		}
+	}
+	if (optind < argc)
+		verb = argv[optind++];
+	if (optind < argc || (strcmp(verb, "plan") != 0 && strcmp(verb, "check") != 0)) {
+		(void)fprintf(stderr, "tulle rules: plan or check is needed; tulle-nfrules applies and removes\n");
+		return 2;
+	}
+	if (beside(path))
+		(void)execl(path, PROGRAM, verb, "--root", root, json ? "--json" : NULL, (char *)NULL);
+	(void)execlp(PROGRAM, PROGRAM, verb, "--root", root, json ? "--json" : NULL, (char *)NULL);
+	(void)fprintf(stderr, "tulle rules: " PROGRAM ": %s; it is installed with Tulle's package\n", strerror(errno));
+	return 1;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* check - compares the kernel with the plan, and says in words what differs. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rules/change.h"
+#include "say.h"
+#include "state.h"
+#include "verbs.h"
+
+/* Where differences go: lines on standard output, or a JSON list. */
+struct report {
+	json_t *list; /* NULL: lines */
+	enum family family;
+};
+
+static void
+report_difference(void *arg, enum difference d, enum table t, const char *chain, const char *rule)
+{
+	struct report *r = arg;
+
+	if (r->list == NULL) {
+		(void)printf("  %-10s  %s %s%s%s\n", difference_name(d), table_name(t), chain, *rule != '\0' ? " " : "", rule);
+		return;
+	}
+	(void)json_array_append_new(r->list,
+	    json_pack("{s:s, s:s, s:s, s:s, s:s}", "family", family_name(r->family), "difference", difference_name(d), "table",
+	        table_name(t), "chain", chain, "rule", rule));
+}
+
+static void
+differences(const struct state *s, struct report *r)
+{
+	const struct ruleset *now = s->actual.side[s->backend][r->family].rules;
+
+	if (now != NULL && s->family[r->family].condition != COND_EQUAL)
+		change_differences(now, s->family[r->family].wanted, report_difference, r);
+}
+
+static const char *
+advice(const struct state *s)
+{
+	switch (s->condition) {
+	case COND_EQUAL:
+		return "";
+	case COND_DRIFT:
+		return "tulle-nfrules apply repairs it";
+	case COND_ABSENT:
+		return "tulle-nfrules apply steers";
+	case COND_RESIDUE:
+		return s->residue ? "rules of Tulle are in both backends, or in the one that is not used here: tulle-nfrules remove "
+				    "clears both, then apply" :
+				    "tulle-nfrules apply replaces the rules of the other version";
+	}
+	return "";
+}
+
+static int
+status_of(enum condition c)
+{
+	switch (c) {
+	case COND_EQUAL:
+		return EXIT_DONE;
+	case COND_DRIFT:
+		return EXIT_DRIFT;
+	case COND_ABSENT:
+		return EXIT_ABSENT;
+	case COND_RESIDUE:
+		return EXIT_RESIDUE;
+	}
+	return EXIT_FAILED;
+}
+
+static void
+print_lines(const struct state *s)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		struct report r = { .family = (enum family)f };
+
+		(void)printf("%s (%s): %s: %s\n", family_name(r.family), backend_name(s->backend),
+		    condition_name(s->family[f].condition), s->family[f].why);
+		if (s->family[f].condition == COND_ABSENT && s->family[f].unused)
+			(void)printf("  no interface has an IPv6 address, so it does not matter\n");
+		if (s->family[f].condition != COND_ABSENT)
+			differences(s, &r);
+	}
+	if (*advice(s) != '\0')
+		(void)printf("%s\n", advice(s));
+}
+
+static void
+print_json(const struct state *s)
+{
+	struct report r = { .list = json_array() };
+	json_t *families = json_object(), *all;
+	char *text;
+
+	for (int f = 0; f < FAMILIES; f++) {
+		r.family = (enum family)f;
+		(void)json_object_set_new(families, family_name(r.family),
+		    json_pack("{s:s, s:s, s:s}", "state", condition_name(s->family[f].condition), "why", s->family[f].why, "plan",
+		        s->family[f].plan));
+		differences(s, &r);
+	}
+	all = json_pack("{s:s, s:i, s:s, s:b, s:s, s:o, s:o}", "state", condition_name(s->condition), "exit",
+	    status_of(s->condition), "backend", backend_name(s->backend), "otherBackend", s->residue, "advice", advice(s),
+	    "families", families, "differences", r.list);
+	text = json_dumps(all, JSON_INDENT(2));
+	if (text != NULL)
+		(void)puts(text);
+	free(text);
+	json_decref(all);
+}
+
+int
+check_verb(const struct config *c, const struct options *o)
+{
+	struct state *s = NULL;
+	int status;
+
+	if (state_read(&s, c, true) != TULLE_OK)
+		return EXIT_REFUSED;
+	if (o->json)
+		print_json(s);
+	else
+		print_lines(s);
+	status = status_of(s->condition);
+	state_free(s);
+	return status;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * tulle-nfrules - plans, applies, checks and removes the rules that steer
+ * connections into the relay.  Runs and exits; nothing else of Tulle ever
+ * writes rules.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/paths.h"
+#include "base/text.h"
+#include "say.h"
+#include "verbs.h"
+
+#define WAIT_RELAY_SEC 60
+#define DRAIN_SEC 30
+#define SECONDS_MAX 86400
+
+static const char usage_text[] =
+    "Usage: tulle-nfrules VERB [OPTION...]\n"
+    "\n"
+    "  plan     print the wanted rules, and how what is there differs; touches nothing\n"
+    "  apply    make it so; may be run again at any time\n"
+    "  check    compare what is there with the plan\n"
+    "  remove   take every rule of Tulle away, without hanging live connections\n"
+    "\n"
+    "  --root DIR            read DIR/etc/tulle/tulle.yaml\n"
+    "  --backend nft|legacy  instead of the one that is found (plan, apply, check)\n"
+    "  --wait-relay[=SEC]    apply: first wait until the relay listens, 60 s unless given\n"
+    "  --drain=SEC           remove: how long to wait for live connections, 30 s unless given\n"
+    "  --now                 remove: do not wait; live redirected connections hang\n"
+    "  --json                print JSON\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit status: 0 done or equal; 1 failed, and rolled back; 2 refused; check also\n"
+    "3 drift, 4 absent, 5 rules of another version or in the other backend.\n";
+
+enum verb { VERB_PLAN, VERB_APPLY, VERB_CHECK, VERB_REMOVE, VERBS };
+
+static const char *const verb_names[VERBS] = { "plan", "apply", "check", "remove" };
+
+struct arguments {
+	enum verb verb;
+	struct options options;
+	const char *backend; /* NULL: not given */
+	bool waits, drains;  /* an option of one verb was given */
+};
+
+static enum tulle_err
+seconds(const char *option, const char *text, uint32_t *ret)
+{
+	uint64_t v;
+
+	if (text_uint(text, SECONDS_MAX, &v) != TULLE_OK || v == 0) {
+		say("--%s=%s: a number of seconds from 1 to %d is needed", option, text, SECONDS_MAX);
+		return TULLE_EINVAL;
+	}
+	*ret = (uint32_t)v;
+	return TULLE_OK;
+}
+
+static enum tulle_err
+take_option(struct arguments *a, int c)
+{
+	switch (c) {
+	case 'r':
+		if (paths_init(optarg) == TULLE_OK)
+			return TULLE_OK;
+		say("--root %s: an absolute and short path is needed", optarg);
+		return TULLE_EINVAL;
+	case 'b':
+		a->backend = optarg;
+		if (strcmp(optarg, "nft") == 0 || strcmp(optarg, "legacy") == 0)
+			return TULLE_OK;
+		say("--backend %s: nft or legacy is needed", optarg);
+		return TULLE_EINVAL;
+	case 'w':
+		a->waits = true;
+		a->options.wait_relay_sec = WAIT_RELAY_SEC;
+		return optarg == NULL ? TULLE_OK : seconds("wait-relay", optarg, &a->options.wait_relay_sec);
+	case 'd':
+		a->drains = true;
+		return seconds("drain", optarg, &a->options.drain_sec);
+	case 'n':
+		a->drains = true;
+		a->options.drain_sec = 0;
+		return TULLE_OK;
+	case 'j':
+		a->options.json = true;
+		return TULLE_OK;
+	default:
+		(void)fputs("tulle-nfrules --help tells what there is\n", stderr);
+		return TULLE_EINVAL;
+	}
+}
+
+static enum tulle_err
+take_verb(struct arguments *a, int argc, char **argv)
+{
+	if (optind == argc) {
+		(void)fputs(usage_text, stderr);
+		return TULLE_EINVAL;
+	}
+	for (a->verb = 0; a->verb < VERBS && strcmp(argv[optind], verb_names[a->verb]) != 0; a->verb++)
+		;
+	if (a->verb == VERBS)
+		say("unknown verb '%s': plan, apply, check or remove is needed", argv[optind]);
+	else if (optind + 1 < argc)
+		say("'%s' is one argument too many", argv[optind + 1]);
+	else if (a->waits && a->verb != VERB_APPLY)
+		say("--wait-relay is for apply");
+	else if (a->drains && a->verb != VERB_REMOVE)
+		say("--drain and --now are for remove");
+	else if (a->backend != NULL && a->verb == VERB_REMOVE)
+		say("remove always clears both backends: --backend has no meaning there");
+	else if (a->verb != VERB_PLAN && geteuid() != 0)
+		say("%s needs root, or a user namespace's", verb_names[a->verb]);
+	else
+		return TULLE_OK;
+	return TULLE_EINVAL;
+}
+
+static int
+run(const struct arguments *a)
+{
+	struct config c;
+	int status;
+
+	if (a->verb == VERB_REMOVE)
+		return remove_verb(&a->options);
+	if (config_read(&c) != TULLE_OK)
+		return EXIT_REFUSED;
+	if (a->backend != NULL) {
+		c.any_backend = false;
+		c.backend = strcmp(a->backend, "legacy") == 0 ? BACKEND_OF_LEGACY : BACKEND_OF_NFT;
+	}
+	switch (a->verb) {
+	case VERB_PLAN:
+		status = plan_verb(&c, &a->options);
+		break;
+	case VERB_APPLY:
+		status = apply_verb(&c, &a->options);
+		break;
+	case VERB_CHECK:
+		status = check_verb(&c, &a->options);
+		break;
+	case VERB_REMOVE:
+	case VERBS:
+	default:
+		status = EXIT_REFUSED;
+		break;
+	}
+	config_free(&c);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = { { "root", required_argument, NULL, 'r' },
+		{ "backend", required_argument, NULL, 'b' }, { "wait-relay", optional_argument, NULL, 'w' },
+		{ "drain", required_argument, NULL, 'd' }, { "now", no_argument, NULL, 'n' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'v' }, { 0 } };
+	struct arguments a = { .options = { .drain_sec = DRAIN_SEC } };
+	int c;
+
+	log_init("tulle-nfrules");
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (c == 'h') {
+			(void)fputs(usage_text, stdout);
+			return EXIT_DONE;
+		}
+		if (c == 'v') {
+			(void)puts("tulle-nfrules " TULLE_VERSION);
+			return EXIT_DONE;
+		}
+		if (take_option(&a, c) != TULLE_OK)
+			return EXIT_REFUSED;
+	}
+	if (take_verb(&a, argc, argv) != TULLE_OK)
+		return EXIT_REFUSED;
+	return run(&a);
+}
