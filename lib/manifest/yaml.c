@@ -25,7 +25,7 @@ mark_place(const struct parse *p, yaml_mark_t mark)
 static enum tulle_err
 next_event(struct parse *p, yaml_event_t *ev)
 {
-	const char *context = p->parser.context, *problem;
+	const char *context, *problem;
 	struct place at;
 
 	if (yaml_parser_parse(&p->parser, ev))
