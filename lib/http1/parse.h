@@ -198,10 +198,11 @@ struct http1_parser {
 	unsigned int empty_lines;
 	enum http1_asked asked;
 	bool response;
+	bool trailers; /* only field lines, which frame nothing */
 	struct {
 		unsigned int hosts, lengths, codings, expects, upgrades;
 		bool close, keep_alive, upgrade;
-		bool lengths_differ, bad_coding;
+		bool bad_length, lengths_differ, bad_coding, bad_expect;
 		uint64_t length;
 		struct http1_text host;
 	} saw;

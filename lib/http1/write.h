@@ -20,7 +20,8 @@
  *
  *   TULLE_EINVAL  the method, target, authority or a field is not legal, or
  *                 a field is Host, Content-Length or Transfer-Encoding:
- *                 those are made from the rest of <h> (see http1_drop())
+ *                 those are made from the rest of <h> (see http1_drop());
+ *                 or such a message cannot have such a body
  *   TULLE_ELIMIT, TULLE_ENOMEM
  */
 enum tulle_err http1_write_request(struct buf *out, const struct http1_head *h);
@@ -28,7 +29,8 @@ enum tulle_err http1_write_request(struct buf *out, const struct http1_head *h);
 /*
  * Appends a response head.  Used of <h>: status, reason, fields, body and
  * length.  1xx and 204 never get a length (RS-01); HTTP1_BODY_CLOSE gets
- * none, the caller closes.  Errors as above.
+ * none, the caller closes.  With HTTP1_BODY_NONE and has_length the length is
+ * written too: the answer to HEAD, 304, or 0.  Errors as above.
  */
 enum tulle_err http1_write_response(struct buf *out, const struct http1_head *h);
 
