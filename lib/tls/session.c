@@ -132,6 +132,8 @@ session_verify(int preverify, WOLFSSL_X509_STORE_CTX *store)
 
 	if (s == NULL || s->ctx == NULL)
 		return 0;
+	if (store->totalCerts == 0) /* asked even so */
+		return !s->ctx->must_know_peer;
 	if (store->error_depth > 0) { /* only called for an intermediate that is broken in itself */
 		s->judged = true;
 		s->reason = SVID_BAD_INTERMEDIATE;

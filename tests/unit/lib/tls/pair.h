@@ -83,6 +83,7 @@ pair_step(struct pair *p, struct tls_session *s, struct buf *b)
 
 	if (p->slice > 0 && n > p->slice)
 		n = p->slice;
+	tls_session_output(s, s == p->client ? &p->to_server : &p->to_client);
 	tls_session_input(s, n > 0 ? buf_head(b) : NULL, n);
 	e = tls_session_handshake(s);
 	buf_consume(b, n - tls_session_input_left(s));
@@ -96,8 +97,6 @@ pair_run(struct pair *p)
 {
 	size_t before;
 
-	tls_session_output(p->server, &p->to_client);
-	tls_session_output(p->client, &p->to_server);
 	p->client_result = p->server_result = TULLE_AGAIN;
 	for (int quiet = 0; quiet < 3;) {
 		before = buf_len(&p->to_client) + buf_len(&p->to_server);
