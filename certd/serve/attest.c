@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "serve/attest.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "io/sock.h"
+#include "serve/procfs.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+
+#define PROC_MAX 16384
+
+static enum tulle_err
+proc_read(int32_t pid, const char *name, char **ret)
+{
+	char path[64];
+	size_t len;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return file_read(path, PROC_MAX, ret, &len);
+}
+
+static enum tulle_err
+start_time(int32_t pid, uint64_t *ret)
+{
+	char AUTO_FREE *stat = NULL;
+
+	if (proc_read(pid, "stat", &stat) != TULLE_OK)
+		return TULLE_EDENIED;
+	return procfs_start_time(stat, ret) == TULLE_OK ? TULLE_OK : TULLE_EDENIED;
+}
+
+static bool
+pidfd_alive(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 0; /* readable once the process has ended */
+}
+
+/* The process itself, not its number. */
+static int
+peer_pidfd(int fd, int32_t pid)
+{
+	int pidfd = -1;
+	socklen_t len = sizeof(pidfd);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) == 0)
+		return pidfd;
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static void
+read_unit(struct facts *f)
+{
+	char AUTO_FREE *cgroup = NULL;
+
+	if (proc_read(f->pid, "cgroup", &cgroup) != TULLE_OK || procfs_unit(cgroup, f->unit) != TULLE_OK)
+		f->unit[0] = '\0';
+}
+
+static void
+read_binary(struct facts *f)
+{
+	static const char gone[] = " (deleted)";
+	char path[64];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", f->pid);
+	n = readlink(path, f->binary, sizeof(f->binary) - 1);
+	f->binary[n > 0 && n < (ssize_t)sizeof(f->binary) - 1 ? n : 0] = '\0';
+	n = (ssize_t)strlen(f->binary) - (ssize_t)strlen(gone);
+	if (f->binary[0] != '/' || (n >= 0 && strcmp(f->binary + n, gone) == 0))
+		f->binary[0] = '\0';
+}
+
+enum tulle_err
+attest(int fd, struct attested *ret, const char **ret_why)
+{
+	char AUTO_FREE *status = NULL;
+	struct sock_cred cred;
+	uint64_t again;
+	uint32_t uid, gid;
+	int AUTO_FD pidfd = -1;
+
+	if (sock_cred(fd, &cred) != TULLE_OK) {
+		*ret_why = "the socket does not say who is there";
+		return TULLE_EDENIED;
+	}
+	if (cred.pid <= 0) {
+		*ret_why = "the caller is in a process namespace that this host cannot see";
+		return TULLE_EDENIED;
+	}
+	ret->facts = (struct facts){ .pid = cred.pid, .uid = cred.uid, .gid = cred.gid };
+	pidfd = peer_pidfd(fd, cred.pid);
+	if (pidfd < 0 || start_time(cred.pid, &ret->start_time) != TULLE_OK) {
+		*ret_why = "the caller has ended";
+		return TULLE_EDENIED;
+	}
+	if (proc_read(cred.pid, "status", &status) != TULLE_OK || procfs_ids(status, &uid, &gid) != TULLE_OK) {
+		*ret_why = "the caller's ids cannot be read";
+		return TULLE_EDENIED;
+	}
+	if (uid != cred.uid) {
+		*ret_why = "the caller has another user than when it connected";
+		return TULLE_EDENIED;
+	}
+	read_unit(&ret->facts);
+	read_binary(&ret->facts);
+	/* All of it was read through the number: it must have been the same process throughout. */
+	if (!pidfd_alive(pidfd) || start_time(cred.pid, &again) != TULLE_OK || again != ret->start_time) {
+		*ret_why = "the caller has ended";
+		return TULLE_EDENIED;
+	}
+	ret->pidfd = fd_take(&pidfd);
+	return TULLE_OK;
+}
+
+bool
+attest_alive(const struct attested *a)
+{
+	return a->pidfd != -1 && pidfd_alive(a->pidfd);
+}
+
+void
+attest_forget(struct attested *a)
+{
+	if (a->pidfd != -1)
+		(void)close(a->pidfd);
+	a->pidfd = -1;
+}
