@@ -428,7 +428,7 @@ authority_roots(const struct authority *a)
 const uint8_t *
 authority_pin(const struct authority *a)
 {
-	return a->root->facts.key_hash;
+	return a->root->key_hash;
 }
 
 int64_t

@@ -49,6 +49,8 @@ set_cert(struct ca *ca, const uint8_t *der, size_t len)
 {
 	enum tulle_err e = svid_read(&ca->facts, der, len);
 
+	if (e == TULLE_OK)
+		e = svid_key_hash(der, len, ca->key_hash);
 	if (e)
 		return e;
 	ca->cert = malloc(len);
@@ -56,7 +58,7 @@ set_cert(struct ca *ca, const uint8_t *der, size_t len)
 		return TULLE_ENOMEM;
 	memcpy(ca->cert, der, len);
 	ca->cert_len = len;
-	(void)text_hex(ca->facts.key_hash, (CA_ID - 1) / 2, ca->id);
+	(void)text_hex(ca->key_hash, (CA_ID - 1) / 2, ca->id);
 	return TULLE_OK;
 }
 
@@ -259,8 +261,7 @@ ca_import(struct ca **ret, const char *td, const char *cert_pem, const char *key
 		fault = root_fault(ca, td, now);
 	buf_free(&der);
 	if (fault != NULL) {
-		(void)snprintf(why, AUTHORITY_WHY, "%s%s%s", fault, ca->facts.uri_sans == 1 && ca->cert != NULL ? ": " : "",
-		    ca->facts.uri_sans == 1 && ca->cert != NULL ? ca->facts.id : "");
+		(void)snprintf(why, AUTHORITY_WHY, "%s%s%.150s", fault, ca->facts.id_len > 0 ? ": " : "", ca->facts.id);
 		ca_free(ca);
 		return TULLE_EINVAL;
 	}

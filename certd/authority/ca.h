@@ -28,6 +28,7 @@ struct ca {
 	size_t cert_len;
 	struct key *key; /* owned */
 	struct svid_facts facts;
+	uint8_t key_hash[SVID_HASH]; /* of the public key */
 };
 
 /* Takes NULL.  Always returns NULL. */

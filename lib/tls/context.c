@@ -105,6 +105,7 @@ mesh_context(struct tls_context **ret, bool server, struct verifier *v, const st
 		return e;
 	(*ret)->server = server;
 	(*ret)->mesh = true;
+	(*ret)->exporter = o != NULL && o->exporter;
 	(*ret)->verifier = verifier_ref(v);
 	return TULLE_OK;
 }

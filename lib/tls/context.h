@@ -25,6 +25,7 @@ struct tls_context;
 struct tls_options {
 	const char *alpn; /* protocols that we take, best first, comma-separated ("h2"); NULL: no ALPN */
 	bool hybrid;      /* X25519MLKEM768 before X25519 and P-256 */
+	bool exporter;    /* tls_session_export() will be asked for: 1.3 KB more a session */
 };
 
 /*

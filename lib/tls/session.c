@@ -247,6 +247,8 @@ set_up(struct tls_session *s, const struct tls_session_options *o)
 	wolfSSL_SetIOReadCtx(s->ssl, s);
 	wolfSSL_SetIOWriteCtx(s->ssl, s);
 	wolfSSL_SetCertCbCtx(s->ssl, s);
+	if (c->exporter) /* else the secrets that it needs are dropped with the handshake */
+		wolfSSL_KeepArrays(s->ssl);
 	if (c->own != NULL) {
 		s->own = intern_get(c->own->facts.id, c->own->facts.id_len);
 		if (s->own == NULL)
@@ -442,6 +444,15 @@ tls_session_close_notify(struct tls_session *s)
 		return;
 	s->closing = true;
 	(void)wolfSSL_shutdown(s->ssl);
+}
+
+enum tulle_err
+tls_session_export(const struct tls_session *s, const char *label, void *out, size_t n)
+{
+	if (!s->done ||
+	    wolfSSL_export_keying_material(s->ssl, out, n, label, strlen(label), NULL, 0, 0) != WOLFSSL_SUCCESS)
+		return TULLE_EINVAL;
+	return TULLE_OK;
 }
 
 bool

@@ -96,6 +96,13 @@ enum tulle_err tls_session_write(struct tls_session *s, const void *p, size_t n)
 /* Says that nothing more will be written; reading goes on.  Repeated calls do nothing. */
 void tls_session_close_notify(struct tls_session *s);
 
+/*
+ * <n> bytes that only the two ends of this connection can compute, for
+ * binding a proof to it (RFC 8446 7.5, without a context value).  Once done,
+ * and only where tls_options.exporter was set.  TULLE_EINVAL: neither.
+ */
+enum tulle_err tls_session_export(const struct tls_session *s, const char *label, void *out, size_t n);
+
 bool tls_session_done(const struct tls_session *s); /* the handshake is over and was good */
 
 /*
