@@ -1,6 +1,6 @@
 module tulle.invalid/otelcol
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter v0.160.0
