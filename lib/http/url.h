@@ -16,7 +16,7 @@ struct http_url {
 	bool unix_socket;     /* host is then the path of the socket, path is "" */
 	char host[256];       /* a name, IPv4, or IPv6 without brackets */
 	uint16_t port;        /* 80 and 443 unless said otherwise */
-	char authority[280];  /* for Host: "collector:4318", "[fd00::2]"; the port only if it is not the scheme's */
+	char authority[280];  /* for Host: "collector:4318", "[fd00::2]" as written */
 	char path[256];       /* what stands in front of every request's path; no slash at its end, may be "" */
 };
 
