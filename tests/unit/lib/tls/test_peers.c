@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Bad peers: each is refused, with the right reason here and an alert there. */
-#include <wolfssl/options.h>
-#include <wolfssl/ssl.h>
-
 #include "tls/session.h"
+
+#include <unistd.h>
 
 #include "pair.h"
 #include "unit.h"
@@ -327,6 +326,65 @@ START_TEST(a_pinned_root_lets_a_host_join)
 }
 END_TEST
 
+/* ---- foreign HTTPS servers ---- */
+
+/* A server whose certificate has a DNS name, and a client that knows its root from a file. */
+static enum tulle_err
+https(const char *name, const struct pki *known_root, const struct pki *root)
+{
+	struct issue what = pki_leaf_body(PAIR_SERVER);
+	struct pair p = pair_contexts();
+	struct buf pem = buf_new(1 << 16);
+	char path[] = "/tmp/tulle-test-XXXXXX";
+	struct tls_session_options o = { .server_name = name };
+	struct identity_set *old = p.server_set;
+	struct pki *leaf;
+	enum tulle_err e;
+	int fd;
+
+	what.dns = "collector.test";
+	leaf = pki_issue(root, &what);
+	p.server_set = pki_set(root, PAIR_TD, leaf, NULL);
+	tls_context_unref(p.server_ctx);
+	tls_context_unref(p.client_ctx);
+	ck_assert_int_eq(tls_context_open_server(&p.server_ctx, p.server_set, p.verifier, NULL), TULLE_OK);
+	fd = mkstemp(path);
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(der_to_pem(&pem, buf_head(&known_root->chain), known_root->cert_len), TULLE_OK);
+	ck_assert_int_eq(write(fd, buf_head(&pem), buf_len(&pem)), (ssize_t)buf_len(&pem));
+	ck_assert_int_eq(tls_context_https_client(&p.client_ctx, path, NULL), TULLE_OK);
+	unlink(path);
+	close(fd);
+	ck_assert_int_eq(tls_session_new(&p.server, p.server_ctx, NULL), TULLE_OK);
+	e = tls_session_new(&p.client, p.client_ctx, &o);
+	if (e == TULLE_OK)
+		e = pair_run(&p);
+	if (e == TULLE_OK)
+		ck_assert_ptr_null(tls_session_peer_id(p.client)); /* a name is no SPIFFE identity */
+	buf_free(&pem);
+	identity_set_unref(old);
+	pki_free(leaf);
+	pair_free(&p);
+	return e;
+}
+
+START_TEST(a_foreign_server_must_have_the_name_and_the_root)
+{
+	struct pki *root = pki_root("any.test"), *other = pki_root("any.test");
+	struct tls_context *none;
+
+	ck_assert_int_eq(https("collector.test", root, root), TULLE_OK);
+	ck_assert_int_eq(https("other.test", root, root), TULLE_EPEER);
+	ck_assert_int_eq(https("127.0.0.1", root, root), TULLE_EPEER);
+	ck_assert_int_eq(https("collector.test", other, root), TULLE_EPEER);
+	ck_assert_int_eq(https(NULL, root, root), TULLE_EINVAL); /* a name is a must */
+	ck_assert_int_eq(tls_context_https_client(&none, "/nowhere/ca.pem", NULL), TULLE_ENOENT);
+	ck_assert_int_eq(tls_context_https_client(&none, "/dev/null", NULL), TULLE_ENOENT);
+	pki_free(root);
+	pki_free(other);
+}
+END_TEST
+
 /* ---- not our protocol ---- */
 
 START_TEST(garbage_and_plain_http_are_refused)
@@ -352,4 +410,5 @@ UNIT_MAIN("peers", two_uri_names, no_uri_name, a_ca_as_leaf, a_leaf_that_may_sig
     a_leaf_of_tomorrow, an_id_that_is_none, the_id_of_a_trust_domain, a_server_certificate_at_a_client,
     a_leaf_without_eku_is_good, another_trust_domain, our_trust_domain_under_a_foreign_root, too_deep_a_chain,
     no_certificate_at_all, an_open_server_takes_both_and_still_refuses_bad_ones, a_server_that_is_somebody_else,
-    an_expired_server, a_pinned_root_lets_a_host_join, garbage_and_plain_http_are_refused)
+    an_expired_server, a_pinned_root_lets_a_host_join, garbage_and_plain_http_are_refused,
+    a_foreign_server_must_have_the_name_and_the_root)
