@@ -4,6 +4,16 @@
  * malloc() is counted by its own wrapper: everything that a session holds
  * must show, wolfSSL's and ours.
  */
+#ifdef TULLE_SANITIZED
+#include <stdio.h>
+
+int
+main(void)
+{
+	puts("skipped: a sanitizer's allocator has other sizes");
+	return 0;
+}
+#else
 #include <malloc.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +31,6 @@ void __libc_free(void *p);
 #include "tls/intern.h"
 #include "unit.h"
 
-#ifndef TULLE_SANITIZED
 /* What was asked for is not kept by glibc; its usable size is at most 8 more on average. */
 void *
 malloc(size_t n)
@@ -60,7 +69,6 @@ free(void *p)
 	held -= p != NULL ? malloc_usable_size(p) : 0;
 	__libc_free(p);
 }
-#endif
 
 #define SESSIONS 20
 #define LIMIT_WOLFSSL 3300 /* of the library; measured 3,096 and 3,120 */
@@ -93,7 +101,6 @@ idle_bytes(struct pair *p, bool server_side)
 
 START_TEST(an_idle_session_is_small)
 {
-#ifndef TULLE_SANITIZED
 	struct pair p = pair_contexts();
 	size_t client, server;
 
@@ -107,14 +114,12 @@ START_TEST(an_idle_session_is_small)
 	ck_assert_uint_le(server, LIMIT_WOLFSSL + LIMIT_OURS);
 	pair_free(&p);
 	ck_assert_uint_eq(intern_count(), 0);
-#endif
 }
 END_TEST
 
 /* One allocation of wolfSSL's for a record written and one for a record read: none of ours. */
 START_TEST(a_record_costs_one_allocation_each_way)
 {
-#ifndef TULLE_SANITIZED
 	struct pair p = pair_new(NULL, NULL);
 	static uint8_t chunk[TLS_RECORD];
 	size_t n, before, wrote, read;
@@ -137,8 +142,8 @@ START_TEST(a_record_costs_one_allocation_each_way)
 	ck_assert_uint_le(wrote, 10);
 	ck_assert_uint_le(read, 10);
 	pair_free(&p);
-#endif
 }
 END_TEST
 
 UNIT_MAIN("idle", an_idle_session_is_small, a_record_costs_one_allocation_each_way)
+#endif
