@@ -58,7 +58,8 @@ enum tulle_err tls_context_mesh_client(struct tls_context **ret, struct identity
 /*
  * Client of foreign HTTPS servers: TLS 1.2 or 1.3, the system's roots or those of
  * the PEM file <ca_file> (NULL: the system's), name checked against
- * tls_session_options.server_name.
+ * tls_session_options.server_name, which must be a DNS name: our wolfSSL does
+ * not read IP addresses in certificates, so such a server is refused.
  *   TULLE_ENOENT  no such file, or no root in it
  */
 enum tulle_err tls_context_https_client(struct tls_context **ret, const char *ca_file, const struct tls_options *o);

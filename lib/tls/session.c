@@ -333,6 +333,25 @@ tls_session_input_left(const struct tls_session *s)
 	return s->in_len;
 }
 
+/* Errors that mean a foreign HTTPS server's certificate, judged by the library's own rules. */
+static bool
+is_certificate_error(int error)
+{
+	switch (error) {
+	case DOMAIN_NAME_MISMATCH:
+	case IPADDR_MISMATCH:
+	case ASN_NO_SIGNER_E:
+	case ASN_SELF_SIGNED_E:
+	case ASN_AFTER_DATE_E:
+	case ASN_BEFORE_DATE_E:
+	case ASN_SIG_CONFIRM_E:
+	case VERIFY_CERT_ERROR:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* What the result <rc> of a wolfSSL call means. */
 static enum tulle_err
 outcome(struct tls_session *s, int rc)
@@ -351,7 +370,7 @@ outcome(struct tls_session *s, int rc)
 		else if (error == MAX_CHAIN_ERROR)
 			s->reason = SVID_CHAIN_TOO_DEEP;
 	}
-	if (s->reason != SVID_OK || alert_is_about_certificate(tls_session_alert(s)))
+	if (s->reason != SVID_OK || is_certificate_error(error) || alert_is_about_certificate(tls_session_alert(s)))
 		return TULLE_EDENIED;
 	return error == MEMORY_E || error == SOCKET_ERROR_E ? TULLE_ENOMEM : TULLE_EPEER;
 }

@@ -130,7 +130,11 @@ const char *tls_session_version(const struct tls_session *s); /* "TLSv1.3" */
 const char *tls_session_cipher(const struct tls_session *s);  /* "TLS_AES_128_GCM_SHA256" */
 const char *tls_session_group(const struct tls_session *s);   /* "X25519" */
 
-/* After TULLE_EDENIED: which rule.  SVID_OK: the peer refused us, see the alert. */
+/*
+ * After TULLE_EDENIED: which rule.  SVID_OK: the peer refused us (see the
+ * alert), or an HTTPS server's certificate failed the library's own rules
+ * (see tls_session_error()).
+ */
 enum svid_reason tls_session_reason(const struct tls_session *s);
 
 /* The alert that the peer sent, as RFC 8446 6 names it ("bad_certificate"); NULL: none. */

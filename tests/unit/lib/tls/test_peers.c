@@ -374,9 +374,9 @@ START_TEST(a_foreign_server_must_have_the_name_and_the_root)
 	struct tls_context *none;
 
 	ck_assert_int_eq(https("collector.test", root, root), TULLE_OK);
-	ck_assert_int_eq(https("other.test", root, root), TULLE_EPEER);
-	ck_assert_int_eq(https("127.0.0.1", root, root), TULLE_EPEER);
-	ck_assert_int_eq(https("collector.test", other, root), TULLE_EPEER);
+	ck_assert_int_eq(https("other.test", root, root), TULLE_EDENIED);
+	ck_assert_int_eq(https("127.0.0.1", root, root), TULLE_EDENIED);
+	ck_assert_int_eq(https("collector.test", other, root), TULLE_EDENIED);
 	ck_assert_int_eq(https(NULL, root, root), TULLE_EINVAL); /* a name is a must */
 	ck_assert_int_eq(tls_context_https_client(&none, "/nowhere/ca.pem", NULL), TULLE_ENOENT);
 	ck_assert_int_eq(tls_context_https_client(&none, "/dev/null", NULL), TULLE_ENOENT);
