@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * wolf.h - what context.c and session.c share.  Nobody else includes it.
+ * wolf.h - what context.c, session.c and verdict.c share.  Nobody else includes it.
  */
 #ifndef TULLE_TLS_WOLF_H
 #define TULLE_TLS_WOLF_H
@@ -22,6 +22,35 @@ struct tls_context {
 	struct identity *own;     /* who answers or calls if nothing else is said; a reference, or NULL */
 	struct verifier *verifier; /* a reference; NULL for HTTPS */
 	char *alpn;               /* owned; NULL: none */
+};
+
+/* Whom a client expects; gone when the handshake is over. */
+struct expected {
+	size_t n;
+	const char *ids[]; /* interned */
+};
+
+struct tls_session {
+	WOLFSSL *ssl;            /* owned */
+	struct buf *out;         /* lent */
+	const uint8_t *in;       /* lent; what is not used up yet */
+	size_t in_len;
+	struct tls_context *ctx; /* a reference until the handshake is over */
+	struct expected *expected; /* owned, the same; NULL: anybody */
+	const char *peer;        /* these four are interned */
+	const char *own;
+	const char *sni;
+	const char *alpn;
+	int64_t peer_not_after;
+	char peer_serial[SVID_SERIAL];
+	bool server;
+	bool done;
+	bool failed;
+	bool judged;       /* session_verify() has come to a verdict: <reason> */
+	bool own_by_sni;   /* the WOLFSSL has a certificate of its own */
+	bool closing;      /* close_notify was sent */
+	uint8_t reason;    /* enum svid_reason */
+	int error;         /* wolfSSL's, of the first failure */
 };
 
 /* Ciphertext in and out; the I/O context is the session. */
