@@ -15,6 +15,11 @@ SHELL := /bin/bash
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 
+# As many jobs as there are cores, unless -j says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 VERSION := 0.1.0
 PREFIX ?= /usr
 DESTDIR ?=
@@ -42,6 +47,10 @@ WOLFSSL_ENV := CC='$(CC)' TULLE_CACHE='$(TULLE_CACHE)' WOLFSSL_DIR='$(WOLFSSL_DI
 # starts again.  On a machine where all is there this costs one look.
 GOALS := $(or $(MAKECMDGOALS),all)
 BUILDS := $(filter-out help clean deps,$(GOALS))
+# "make clean all" clears before anything is looked at, not while the rest is built.
+ifneq ($(and $(filter clean,$(GOALS)),$(BUILDS)),)
+$(shell rm -rf build)
+endif
 PURPOSES := build \
   $(if $(filter unit check check-% fuzz coverage,$(GOALS)),test) \
   $(if $(filter demo,$(GOALS)),demo) \
@@ -302,7 +311,7 @@ install: all ## install the programs, man pages and systemd units under DESTDIR 
 
 .PHONY: clean help
 clean: ## remove everything that was built here (the cache outside the clone stays)
-	rm -rf build
+	$(if $(BUILDS),,rm -rf build)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
