@@ -148,7 +148,7 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 .PHONY: all
-all: $(BINARIES) ## build the programs; the first time also what deps does
+all: $(BINARIES) $(LIB_A) $(foreach p,$(PROGRAMS),$(A_$(p))) ## build the programs; the first time also what deps does
 
 $(LIB_A): $(call obj,$(LIB_C)) $(GEN_O)
 $(BUILD)/%.a: $(FILES_STAMP)

@@ -194,7 +194,8 @@ journal_append(struct journal *j, json_t *record)
 			int saved = errno;
 
 			/* What may have been written must not be found at the next start. */
-			(void)ftruncate(j->fd, j->end);
+			if (ftruncate(j->fd, j->end) == -1)
+				e = TULLE_ESYS; /* the next record goes over it */
 			(void)lseek(j->fd, j->end, SEEK_SET);
 			errno = saved;
 		} else {
