@@ -101,22 +101,29 @@ record(struct state *s, enum family f, struct ruleset *wanted, const char *dump)
 	return ruleset_set_anchor(wanted, &a);
 }
 
-struct difference_count {
-	size_t n;
-	bool only_unexpected_text; /* rules that are there in other words: another release of iptables prints them so */
+/*
+ * What differs after all tables were loaded.  Another release of iptables
+ * may print a rule in other words, so that it is missed once and unexpected
+ * once; chains and jumps are printed alike by all.
+ */
+struct tally {
+	size_t missing, unexpected; /* rules in our chains */
+	size_t others;
 };
 
 static void
 count_difference(void *arg, enum difference d, enum table t, const char *chain, const char *rule)
 {
-	struct difference_count *count = arg;
+	struct tally *tally = arg;
+	bool rule_of_ours = *rule != '\0' && strncmp(chain, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) == 0;
 
 	(void)t;
-	count->n++;
-	/* Chains and jumps are printed alike by all releases, so a difference there is one. */
-	if (d == DIFF_REPEATED || d == DIFF_NOT_FIRST || *rule == '\0' ||
-	    strncmp(chain, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) != 0)
-		count->only_unexpected_text = false;
+	if (rule_of_ours && d == DIFF_MISSING)
+		tally->missing++;
+	else if (rule_of_ours && d == DIFF_UNEXPECTED)
+		tally->unexpected++;
+	else
+		tally->others++;
 }
 
 /* After all tables: is what is there what was asked for?  Then its digest goes into the anchor. */
@@ -124,7 +131,7 @@ static enum tulle_err
 settle(struct state *s, enum family f, struct ruleset *wanted, char why[XTABLES_WHY])
 {
 	struct actual_side *side = &s->actual.side[s->backend][f];
-	struct difference_count count = { .only_unexpected_text = true };
+	struct tally tally = { 0 };
 	char dump[DIGEST_TEXT];
 	enum tulle_err e = actual_read_side(&s->actual, s->backend, f);
 
@@ -132,8 +139,8 @@ settle(struct state *s, enum family f, struct ruleset *wanted, char why[XTABLES_
 		(void)snprintf(why, XTABLES_WHY, "%s", side->why);
 		return e;
 	}
-	change_differences(side->rules, wanted, count_difference, &count);
-	if (count.n > 0 && !count.only_unexpected_text) {
+	change_differences(side->rules, wanted, count_difference, &tally);
+	if (tally.others > 0 || tally.missing != tally.unexpected) {
 		(void)snprintf(why, XTABLES_WHY, "another program changed the rules at the same time");
 		return TULLE_EUNAVAIL;
 	}
@@ -226,7 +233,7 @@ failed(struct state *s, const struct options *o, enum family f, enum tulle_err e
 	say("%s: %s", family_name(f), why);
 	back = roll_back(s, undo);
 	if (e == TULLE_EBUSY) {
-		say("nothing was changed");
+		say(back ? "nothing was changed" : "some of it stayed: run it again");
 		return result(o, "busy", EXIT_FAILED);
 	}
 	if (f == FAMILY_V6 && back) {

@@ -4,6 +4,7 @@
  * connections into the relay.  Runs and exits; nothing else of Tulle ever
  * writes rules.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -167,6 +168,10 @@ main(int argc, char **argv)
 	struct arguments a = { .options = { .drain_sec = DRAIN_SEC } };
 	int c;
 
+	/* Descriptors 0 to 2 must be taken, or a pipe to a tool would land there. */
+	do
+		c = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (c != -1 && c <= STDERR_FILENO);
 	log_init("tulle-nfrules");
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (c == 'h') {

@@ -47,10 +47,9 @@ state_of(const struct ruleset *now, const struct ruleset *wanted, const char *pl
 	}
 	if (ruleset_empty(now))
 		return judge(COND_ABSENT, why, "has no rules of Tulle");
-	if (!ruleset_hooked(now) && ruleset_hooked(wanted))
-		return judge(COND_ABSENT, why, "has chains of Tulle, but no jump into them: nothing is steered");
-
 	e = ruleset_anchor(now, &anchor);
+	if (e == TULLE_ENOENT && !ruleset_hooked(now) && ruleset_hooked(wanted))
+		return judge(COND_ABSENT, why, "has what a remove left for live connections: nothing is steered");
 	if (e == TULLE_EINVAL && anchor.format != 0 && anchor.format != ANCHOR_FORMAT)
 		return judge(COND_RESIDUE, why, "has rules of another version of Tulle");
 	if (e != TULLE_OK)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "base/buf.h"
@@ -20,6 +21,7 @@ static const char *const directories[] = { "/usr/sbin", "/sbin", "/usr/local/sbi
 struct child {
 	pid_t pid;
 	int in, out, err;
+	int end; /* a pidfd: readable when the child has ended */
 };
 
 static bool
@@ -76,7 +78,9 @@ start(struct child *c, const char *path, const char *const argv[])
 	c->out = p[1][0];
 	c->err = p[2][0];
 	(void)fcntl(c->in, F_SETFL, O_NONBLOCK);
-	return c->pid == -1 ? TULLE_ESYS : TULLE_OK;
+	if (c->pid > 0)
+		c->end = pidfd_open(c->pid, 0);
+	return c->pid == -1 || c->end == -1 ? TULLE_ESYS : TULLE_OK;
 }
 
 static void
@@ -144,14 +148,14 @@ converse(struct child *c, const char *input, size_t len, struct buf *out, char *
 
 	if (len == 0)
 		shut(&c->in);
-	while (e == TULLE_OK && (c->out != -1 || c->err != -1)) {
-		struct pollfd p[3] = { { .fd = c->in, .events = POLLOUT }, { .fd = c->out, .events = POLLIN },
-			{ .fd = c->err, .events = POLLIN } };
+	while (e == TULLE_OK && (c->out != -1 || c->err != -1 || c->end != -1)) {
+		struct pollfd p[] = { { .fd = c->in, .events = POLLOUT }, { .fd = c->out, .events = POLLIN },
+			{ .fd = c->err, .events = POLLIN }, { .fd = c->end, .events = POLLIN } };
 		uint64_t now = clock_mono_ms();
 
 		if (now >= until)
 			return TULLE_ETIMEDOUT;
-		if (poll(p, 3, (int)(until - now)) == -1 && errno != EINTR)
+		if (poll(p, ARRAY_LEN(p), (int)(until - now)) == -1 && errno != EINTR)
 			return TULLE_ESYS;
 		if (c->in != -1 && p[0].revents != 0)
 			feed(c, &input, &len);
@@ -159,6 +163,8 @@ converse(struct child *c, const char *input, size_t len, struct buf *out, char *
 			e = collect(&c->out, out);
 		if (c->err != -1 && p[2].revents != 0)
 			collect_err(&c->err, err, err_len);
+		if (c->end != -1 && p[3].revents != 0)
+			shut(&c->end);
 	}
 	return e;
 }
@@ -168,7 +174,7 @@ tool_run(struct tool_output *ret, const char *const argv[], const char *input, s
 {
 	struct tool_output o = { .status = -1 };
 	struct buf out = buf_new(TOOL_OUT_MAX);
-	struct child c = { .pid = -1, .in = -1, .out = -1, .err = -1 };
+	struct child c = { .pid = -1, .in = -1, .out = -1, .err = -1, .end = -1 };
 	char path[PATH_MAX];
 	size_t err_len = 0;
 	enum tulle_err e;
@@ -184,6 +190,7 @@ tool_run(struct tool_output *ret, const char *const argv[], const char *input, s
 	shut(&c.in);
 	shut(&c.out);
 	shut(&c.err);
+	shut(&c.end);
 	if (c.pid > 0) {
 		if (e != TULLE_OK)
 			(void)kill(c.pid, SIGKILL);

@@ -146,6 +146,19 @@ ruleset_hooked(const struct ruleset *r)
 	return false;
 }
 
+/* Without its comment: an unhooked rule set is nothing that was applied. */
+static enum tulle_err
+copy_rule(struct ruleset *to, struct ruleset_chain *c, const char *rule)
+{
+	const char *end = strcmp(c->name, CHAIN_ANCHOR) == 0 ? strstr(rule, COMMENT) : NULL;
+	char *bare;
+
+	if (end == NULL)
+		return ruleset_add_rule(to, c, rule);
+	bare = arena_text(&to->arena, rule, (size_t)(end - rule));
+	return bare == NULL ? TULLE_ENOMEM : ruleset_add_rule(to, c, bare);
+}
+
 static enum tulle_err
 copy_unhooked(struct ruleset *to, const struct ruleset *from, enum table t)
 {
@@ -158,7 +171,7 @@ copy_unhooked(struct ruleset *to, const struct ruleset *from, enum table t)
 		if (c == NULL)
 			return TULLE_ENOMEM;
 		for (size_t k = 0; k < tab->chains[i].n && e == TULLE_OK; k++)
-			e = ruleset_add_rule(to, c, tab->chains[i].rules[k]);
+			e = copy_rule(to, c, tab->chains[i].rules[k]);
 	}
 	for (size_t i = 0; i < tab->jumps_n && e == TULLE_OK; i++) {
 		const struct ruleset_jump *j = &tab->jumps[i];

@@ -79,7 +79,8 @@ bool ruleset_hooked(const struct ruleset *r);
 
 /*
  * A copy of <r> without the jumps, but for the anchor's: new connections
- * are let go, and what keeps the live ones stays.
+ * are let go, and what keeps the live ones stays.  The record of the
+ * anchor's comment is left out, too.
  *
  *   TULLE_OK      *ret is the caller's, to release with ruleset_free()
  *   TULLE_ENOMEM
