@@ -98,10 +98,11 @@ def namespace(name):
 def join(a, b, net=77):
     """A wire between two namespaces: 10.NET.0.1 and .2, fd77:NET::1 and ::2."""
     run("ip", "link", "add", "eth0", "netns", a.name, "type", "veth", "peer", "name", "eth0", "netns", b.name)
-    for ns, n in ((a, 1), (b, 2)):
+    for ns in (a, b):
+        ns.run("ip", "link", "set", "eth0", "up")
+    for ns, n in ((a, 1), (b, 2)):  # on a wire that is up: an IPv6 address from before costs the first SYN a second
         ns.ip4, ns.ip6 = f"10.{net}.0.{n}", f"fd77:{net}::{n}"
-        ns.run("ip", "-batch", "-", input=f"addr add {ns.ip4}/24 dev eth0\naddr add {ns.ip6}/64 dev eth0 nodad\n"
-                                          "link set eth0 up\n")
+        ns.run("ip", "-batch", "-", input=f"addr add {ns.ip4}/24 dev eth0\naddr add {ns.ip6}/64 dev eth0 nodad\n")
 
 
 @contextlib.contextmanager
