@@ -243,7 +243,7 @@ check_main(int argc, char **argv)
 		case 'r':
 			if (paths_init(optarg) != TULLE_OK) {
 				(void)fprintf(stderr,
-				    "tulle check: --root %s: an absolute path of at most 64 bytes is needed\n", optarg);
+				    "tulle check: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
 				return 2;
 			}
 			break;

@@ -70,7 +70,7 @@ reload_main(int argc, char **argv)
 		switch (c) {
 		case 'r':
 			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle reload: --root %s: an absolute path of at most 64 bytes is needed\n",
+				(void)fprintf(stderr, "tulle reload: --root %s: an absolute path of at most 72 bytes is needed\n",
 				    optarg);
 				return 2;
 			}

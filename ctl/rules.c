@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/paths.h"
+#include "beside.h"
 #include "verbs.h"
 
 #define PROGRAM "tulle-nfrules"
@@ -29,30 +30,13 @@ static const char usage_text[] =
     "another version or in the other backend.  Rules are applied and removed with\n"
     "tulle-nfrules apply and tulle-nfrules remove.\n";
 
-/* Beside this program first: a build folder or a private installation must not run the system's. */
-static bool
-beside(char path[PATH_MAX])
-{
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
-	char *slash;
-
-	if (n <= 0)
-		return false;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (slash == NULL || (size_t)(slash + 1 - path) + sizeof(PROGRAM) > PATH_MAX)
-		return false;
-	memcpy(slash + 1, PROGRAM, sizeof(PROGRAM));
-	return access(path, X_OK) == 0;
-}
-
 int
 rules_main(int argc, char **argv)
 {
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { 0 } };
 	const char *verb = "check", *root = "/";
-	char path[PATH_MAX];
+	char path[BESIDE_MAX];
 	bool json = false;
 	int c;
 
@@ -60,7 +44,7 @@ rules_main(int argc, char **argv)
 		switch (c) {
 		case 'r':
 			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle rules: --root %s: an absolute path of at most 64 bytes is needed\n", optarg);
+				(void)fprintf(stderr, "tulle rules: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
 				return 2;
 			}
 			root = optarg;
@@ -82,9 +66,7 @@ rules_main(int argc, char **argv)
 		(void)fprintf(stderr, "tulle rules: plan or check is needed; tulle-nfrules applies and removes\n");
 		return 2;
 	}
-	if (beside(path))
-		(void)execl(path, PROGRAM, verb, "--root", root, json ? "--json" : NULL, (char *)NULL);
-	(void)execlp(PROGRAM, PROGRAM, verb, "--root", root, json ? "--json" : NULL, (char *)NULL);
+	(void)execlp(beside(path, PROGRAM), PROGRAM, verb, "--root", root, json ? "--json" : NULL, (char *)NULL);
 	(void)fprintf(stderr, "tulle rules: " PROGRAM ": %s; it is installed with Tulle's package\n", strerror(errno));
 	return 1;
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROOT_MAX 64 /* the longest socket name below it has 40 bytes */
+#define ROOT_MAX 72 /* the longest socket name below it has 33 bytes */
 
 static char root_dir[ROOT_MAX + 1];
 

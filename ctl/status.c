@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * tulle status - how this host is, at a glance: each part with a mark, what
+ * it says, and what to do when it is not well.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/paths.h"
+#include "base/text.h"
+#include "beside.h"
+#include "io/ctlsock.h"
+#include "verbs.h"
+
+#define TIMEOUT_MS 3000
+
+static const char usage_text[] =
+    "Usage: tulle status [--root DIR] [--json]\n"
+    "\n"
+    "Shows identity, rules, relay, services, tunnels and telemetry of this host, each\n"
+    "with what to do when it is not well.  Exit status: 0 all is well, 1 something is\n"
+    "not, 2 wrong usage.\n";
+
+enum health { WELL, WARNING, BROKEN };
+
+struct page {
+	json_t *certd, *relayd, *telemetryd; /* NULL: did not answer */
+	char *why[3];                        /* then why, in the same order; owned */
+	int rules;                           /* exit status of tulle-nfrules check; -1: not run */
+	enum health worst;
+};
+
+/* ---- asking ------------------------------------------------------------------ */
+
+static json_t *
+ask(const char *name, char **ret_why)
+{
+	char socket_name[32];
+	json_t *result = NULL;
+	char *error = NULL;
+	enum tulle_err e;
+
+	(void)snprintf(socket_name, sizeof(socket_name), "%s.sock", name);
+	e = ctl_call(paths_run(socket_name), "status", NULL, TIMEOUT_MS, &result, &error);
+	if (e == TULLE_OK)
+		return result;
+	if (asprintf(ret_why, "%s%s",
+	        e == TULLE_ENOENT || e == TULLE_EUNAVAIL ? "not running: nobody answers at "
+	        : error != NULL                          ? error
+	                                                 : "no answer from ",
+	        error != NULL ? "" : paths_run(socket_name)) == -1)
+		*ret_why = NULL;
+	free(error);
+	return NULL;
+}
+
+/* Exit status of tulle-nfrules check, its words thrown away; -1 if it could not be run. */
+static int
+ask_rules(void)
+{
+	char path[BESIDE_MAX];
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		(void)dup2(null, STDOUT_FILENO);
+		(void)dup2(null, STDERR_FILENO);
+		(void)execlp(beside(path, "tulle-nfrules"), "tulle-nfrules", "check", "--root",
+		    paths_root()[0] != '\0' ? paths_root() : "/", (char *)NULL);
+		_exit(127);
+	}
+	if (pid == -1 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) == 127)
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/* ---- telling -------------------------------------------------------------------- */
+
+/* Text from elsewhere must not move the terminal. */
+static void
+print_safe(const char *s)
+{
+	char piece[TEXT_JSON_CHAR];
+
+	while (*s != '\0') {
+		if (*s == '"' || *s == '\n')
+			(void)putchar(*s++ == '"' ? '"' : ' ');
+		else
+			(void)fwrite(piece, 1, text_json_char(&s, piece), stdout);
+	}
+}
+
+static __attribute__((format(printf, 4, 5))) void
+line(struct page *p, enum health h, const char *what, const char *fmt, ...)
+{
+	static const char *const marks[] = { "ok", "warn", "FAIL" };
+	char AUTO_FREE *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) == -1)
+		text = NULL;
+	va_end(ap);
+	(void)printf("%-5s %-10s ", marks[h], what);
+	print_safe(text != NULL ? text : "?");
+	(void)putchar('\n');
+	if (h > p->worst)
+		p->worst = h;
+}
+
+static const char *
+str(const json_t *o, const char *key, const char *otherwise)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? s : otherwise;
+}
+
+static json_int_t
+num(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static const char *
+lifetime(json_int_t seconds, char out[32])
+{
+	if (seconds >= 2 * 86400)
+		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " days", seconds / 86400);
+	else if (seconds >= 2 * 3600)
+		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " hours", seconds / 3600);
+	else if (seconds >= 120)
+		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " minutes", seconds / 60);
+	else
+		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " s", seconds);
+	return out;
+}
+
+static void
+show_identity(struct page *p, const json_t *relay)
+{
+	const json_t *ids = json_object_get(relay, "identities"), *id;
+	char left_text[32];
+	size_t i;
+
+	if (json_array_size(ids) == 0) {
+		line(p, BROKEN, "identity", "the relay has none: %s; see the log of tulle-certd, and that users.relayd in "
+		    "tulle.yaml is the relay's user",
+		    str(json_object_get(relay, "identity_source"), "error", "no certificate has come yet"));
+		return;
+	}
+	json_array_foreach(ids, i, id) {
+		json_int_t left = num(id, "remaining"), life = num(id, "not_after") - num(id, "not_before");
+		enum health h = left <= 0 ? BROKEN : left * 5 < life ? WARNING : WELL;
+
+		line(p, h, "identity", "%s, serial %s, %s left%s", str(id, "id", "?"), str(id, "serial", "?"),
+		    lifetime(left, left_text),
+		    h == WELL      ? ""
+		    : h == WARNING ? ": renewal is late, see tulle-certd's log"
+		                   : ": EXPIRED, peers refuse it; see tulle-certd's log and the clock");
+	}
+}
+
+static void
+show_certd(struct page *p)
+{
+	if (p->certd == NULL)
+		line(p, BROKEN, "certd", "%s; certificates are not renewed: start tulle-certd",
+		    p->why[0] != NULL ? p->why[0] : "no answer");
+	else
+		line(p, WELL, "certd", "trust domain %s, source %s", str(p->certd, "trust_domain", "?"),
+		    str(p->certd, "source", "?"));
+}
+
+static void
+show_tunnels(struct page *p, const json_t *relay)
+{
+	const json_t *workers = json_object_get(relay, "workers"), *w, *t;
+	json_int_t flows = 0, sockets = 0;
+	size_t in = 0, out = 0, i, k;
+
+	json_array_foreach(workers, i, w) {
+		flows += num(w, "flows");
+		sockets += num(w, "sockets");
+		in += json_array_size(json_object_get(w, "inbound"));
+		out += json_array_size(json_object_get(w, "outbound"));
+	}
+	line(p, WELL, "flows", "%" JSON_INTEGER_FORMAT " connections, %" JSON_INTEGER_FORMAT " sockets, %zu tunnels out, %zu in",
+	    flows, sockets, out, in);
+	json_array_foreach(workers, i, w) {
+		json_array_foreach(json_object_get(w, "outbound"), k, t)
+			line(p, WELL, "peer", "to %s %s, %s, %" JSON_INTEGER_FORMAT " streams", str(t, "peer", "?"),
+			    str(t, "identity", "?"), str(t, "cipher", "connecting"), num(t, "streams"));
+		json_array_foreach(json_object_get(w, "inbound"), k, t)
+			line(p, WELL, "peer", "from %s %s, %s, %" JSON_INTEGER_FORMAT " streams", str(t, "peer", "?"),
+			    str(t, "identity", "?"), str(t, "cipher", "connecting"), num(t, "streams"));
+	}
+}
+
+static void
+show_services(struct page *p, const json_t *config)
+{
+	const json_t *s, *port;
+	size_t i, k;
+
+	line(p, WELL, "manifests", "revision %s, generation %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
+	    " endpoints, %" JSON_INTEGER_FORMAT " policies",
+	    str(config, "revision", "?"), num(config, "generation"), num(config, "endpoints"), num(config, "policies"));
+	json_array_foreach(json_object_get(config, "services"), i, s) {
+		json_array_foreach(json_object_get(s, "ports"), k, port) {
+			json_int_t n = num(port, "endpoints"), resting = num(port, "resting");
+
+			line(p, n == 0 || resting == n ? WARNING : WELL, "service", "%s/%s:%" JSON_INTEGER_FORMAT ": %"
+			    JSON_INTEGER_FORMAT " endpoints, %" JSON_INTEGER_FORMAT " meshed, %" JSON_INTEGER_FORMAT " resting%s",
+			    str(s, "namespace", "?"), str(s, "name", "?"), num(port, "port"), n, num(port, "meshed"), resting,
+			    n == 0           ? ": no WorkloadEntry or EndpointSlice matches it"
+			    : resting == n ? ": none could be reached lately, see the relay's log"
+			                   : "");
+		}
+	}
+}
+
+static void
+show_relayd(struct page *p)
+{
+	const json_t *relay = json_object_get(p->relayd, "relay"), *config = json_object_get(relay, "config");
+	const char *error = str(p->relayd, "last_error", "");
+
+	if (p->relayd == NULL) {
+		line(p, BROKEN, "relayd", "%s; where the rules are in place new connections are refused: start tulle-relayd, or "
+		    "remove the rules with tulle-nfrules remove", p->why[1] != NULL ? p->why[1] : "no answer");
+		return;
+	}
+	if (!json_is_object(relay)) {
+		line(p, BROKEN, "relayd", "the relay process is not running, its parent (pid %" JSON_INTEGER_FORMAT
+		    ") starts another", num(p->relayd, "parent_pid"));
+		return;
+	}
+	line(p, json_is_true(json_object_get(p->relayd, "ready")) ? WELL : BROKEN, "relayd", "pid %" JSON_INTEGER_FORMAT
+	    ", started %" JSON_INTEGER_FORMAT " time(s)%s", num(relay, "pid"), num(p->relayd, "starts"),
+	    json_is_true(json_object_get(p->relayd, "ready")) ? "" : ", not ready");
+	show_identity(p, relay);
+	if (*error != '\0')
+		line(p, BROKEN, "manifests", "the newest files were refused, the old ones are in force: %s", error);
+	if (config != NULL)
+		show_services(p, config);
+	show_tunnels(p, relay);
+}
+
+static void
+show_rules(struct page *p)
+{
+	switch (p->rules) {
+	case -1:
+		line(p, WELL, "rules", "not looked at: that needs root and tulle-nfrules");
+		break;
+	case 0:
+		line(p, WELL, "rules", "as planned");
+		break;
+	case 3:
+		line(p, BROKEN, "rules", "differ from the plan: tulle rules shows how, tulle-nfrules apply mends it");
+		break;
+	case 4:
+		line(p, WARNING, "rules", "not in place, nothing is captured: tulle-nfrules apply");
+		break;
+	case 5:
+		line(p, BROKEN, "rules", "rules of another version or backend are left over: tulle rules says which");
+		break;
+	default:
+		line(p, BROKEN, "rules", "tulle-nfrules check failed with %d: run tulle rules", p->rules);
+		break;
+	}
+}
+
+static void
+show_telemetry(struct page *p)
+{
+	const json_t *d;
+	size_t i;
+
+	if (p->telemetryd == NULL) {
+		line(p, WARNING, "telemetry", "%s; traffic is not affected", p->why[2] != NULL ? p->why[2] : "no answer");
+		return;
+	}
+	line(p, json_is_true(json_object_get(p->relayd, "telemetry_attached")) ? WELL : WARNING, "telemetry", "%s",
+	    json_is_true(json_object_get(p->relayd, "telemetry_attached")) ? "attached to the relay" : "not attached to the relay");
+	json_array_foreach(json_object_get(p->telemetryd, "destinations"), i, d) {
+		const char *error = str(d, "last_error", "");
+
+		line(p, *error == '\0' ? WELL : WARNING, "telemetry", "to %s%s%s", str(d, "url", "?"), *error != '\0' ? ": " : "",
+		    error);
+	}
+}
+
+static int
+show(struct page *p)
+{
+	show_certd(p);
+	show_relayd(p);
+	show_rules(p);
+	show_telemetry(p);
+	return p->worst == WELL ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static json_t *
+part(json_t *answer, const char *why)
+{
+	return answer != NULL ? json_incref(answer) : json_pack("{s:s*}", "error", why);
+}
+
+static int
+show_json(const struct page *p)
+{
+	json_t *doc = json_pack("{s:o, s:o, s:o, s:i}", "certd", part(p->certd, p->why[0]), "relayd", part(p->relayd, p->why[1]),
+	    "telemetryd", part(p->telemetryd, p->why[2]), "rules", p->rules);
+
+	(void)json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	(void)putchar('\n');
+	json_decref(doc);
+	return p->certd != NULL && p->relayd != NULL ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int
+status_main(int argc, char **argv)
+{
+	static const struct option options[] = { { "root", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	struct page p = { .rules = -1 };
+	bool json = false;
+	int c, status;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			if (paths_init(optarg) != TULLE_OK) {
+				(void)fprintf(stderr, "tulle status: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
+				return 2;
+			}
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			(void)fputs(usage_text, stdout);
+			return EXIT_SUCCESS;
+		default:
+			(void)fputs(usage_text, stderr);
+			return 2;
+		}
+	}
+	p.certd = ask("certd", &p.why[0]);
+	p.relayd = ask("relayd", &p.why[1]);
+	p.telemetryd = ask("telemetryd", &p.why[2]);
+	p.rules = ask_rules();
+	status = json ? show_json(&p) : show(&p);
+	json_decref(p.certd);
+	json_decref(p.relayd);
+	json_decref(p.telemetryd);
+	for (size_t i = 0; i < ARRAY_LEN(p.why); i++)
+		free(p.why[i]);
+	return status;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "bundle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "msg/msg.h"
+
+struct entry {
+	uint32_t name_len; /* with the NUL */
+	uint32_t data_len; /* with a NUL behind it that does not count in len */
+};
+
+enum tulle_err
+bundle_pack(int *ret_fd, const struct manifest_file *files, size_t n)
+{
+	struct buf b = buf_new(BUNDLE_MAX);
+	enum tulle_err e = TULLE_OK;
+
+	for (size_t i = 0; i < n && e == TULLE_OK; i++) {
+		struct entry head = { .name_len = (uint32_t)strlen(files[i].name) + 1, .data_len = (uint32_t)files[i].len + 1 };
+
+		e = buf_append(&b, &head, sizeof(head));
+		if (e == TULLE_OK)
+			e = buf_append(&b, files[i].name, head.name_len);
+		if (e == TULLE_OK)
+			e = buf_append(&b, files[i].data, files[i].len);
+		if (e == TULLE_OK)
+			e = buf_append(&b, "", 1);
+	}
+	if (e == TULLE_OK)
+		e = msg_seal(ret_fd, n > 0 ? buf_head(&b) : (const uint8_t *)"", buf_len(&b));
+	buf_free(&b);
+	return e;
+}
+
+/* One entry at *at; false if it does not lie within <len> bytes. */
+static bool
+take_entry(const char *bytes, size_t len, size_t *at, struct manifest_file *ret)
+{
+	struct entry head;
+	size_t left = len - *at;
+
+	if (left < sizeof(head))
+		return false;
+	memcpy(&head, bytes + *at, sizeof(head));
+	left -= sizeof(head);
+	if (head.name_len == 0 || head.data_len == 0 || head.name_len > left || head.data_len > left - head.name_len)
+		return false;
+	ret->name = bytes + *at + sizeof(head);
+	ret->data = ret->name + head.name_len;
+	ret->len = head.data_len - 1;
+	*at += sizeof(head) + head.name_len + head.data_len;
+	return ret->name[head.name_len - 1] == '\0' && ret->data[ret->len] == '\0';
+}
+
+enum tulle_err
+bundle_unpack(struct bundle *ret, int fd)
+{
+	struct bundle b = { 0 };
+	struct manifest_file file;
+	size_t len, at;
+	enum tulle_err e = msg_unseal(fd, BUNDLE_MAX, &b.bytes, &len);
+
+	if (e != TULLE_OK)
+		return e;
+	for (at = 0; at < len; b.n++) {
+		if (!take_entry(b.bytes, len, &at, &file)) {
+			bundle_free(&b);
+			return TULLE_EPEER;
+		}
+	}
+	b.files = calloc(b.n + 1, sizeof(*b.files));
+	if (b.files == NULL) {
+		bundle_free(&b);
+		return TULLE_ENOMEM;
+	}
+	at = 0;
+	for (size_t i = 0; i < b.n; i++)
+		(void)take_entry(b.bytes, len, &at, &b.files[i]);
+	*ret = b;
+	return TULLE_OK;
+}
+
+void
+bundle_free(struct bundle *b)
+{
+	free(b->files);
+	free(b->bytes);
+	*b = (struct bundle){ 0 };
+}

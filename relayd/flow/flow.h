@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * flow.h - one application connection from accept to close.
+ *
+ *   DIALING   the other end is being reached, by a deadline
+ *   OPEN      bytes go both ways
+ *   ENDED     both ends are closed, its record is written; freed when the
+ *             tick is over
+ *
+ * "down" is the end that opened the connection, "up" the one that was
+ * reached for it.  outbound.c and inbound.c decide where up is; this file
+ * joins the two and ends them; record.c tells about it.
+ */
+#ifndef TULLE_RELAYD_FLOW_H
+#define TULLE_RELAYD_FLOW_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "decide/balance.h"
+#include "events/write.h"
+#include "hbone/pool.h"
+#include "manifest/snapshot.h"
+#include "net/tcp.h"
+
+#define FLOW_DIAL_MS 15000      /* CONNECT answers and plain connects; each attempt */
+#define FLOW_IDLE_MS 3600000    /* no byte either way */
+
+enum flow_state { FLOW_DIALING, FLOW_OPEN, FLOW_ENDED };
+
+union flow_end {
+	struct stream stream;
+	struct tcp tcp;
+	struct hstream tunnel;
+};
+
+/* What is needed only until the other end is reached. */
+struct dialling {
+	const struct snapshot *snapshot;  /* one reference */
+	const struct service_port *port;  /* of the snapshot; NULL: the address itself */
+	struct balance_tried tried;
+	bool refused_once;                /* an unprocessed stream was asked for again */
+};
+
+struct flow {
+	struct flows *flows;
+	TAILQ_ENTRY(flow) link;
+	union flow_end down, up;
+	struct timer timer;               /* deadline of dialling, then idle */
+	struct dialling *dial;            /* owned; NULL once open */
+	const struct endpoint *endpoint;  /* one reference; NULL: no endpoint of ours */
+	struct series *series;            /* NULL until counted as opened */
+	enum flow_state state;
+	bool inbound;
+	bool by_tunnel;                   /* inbound: came through HBONE */
+	bool down_eof, up_eof;            /* that source has ended */
+	bool down_done, up_done;          /* that sink has sent all and its end */
+	bool has_up;                      /* up is a stream that must be closed */
+	uint64_t active_ms;               /* when a byte last moved */
+	uint64_t began_ns;                /* loop time */
+	struct conn_event event;          /* filled as things become known */
+};
+
+/* All flows of one worker, and what they share. */
+struct flows {
+	struct thread *th;
+	struct creds *creds;
+	struct pool *pool;
+	struct events_writer *events;
+	const struct snapshot *snapshot;     /* one reference; NULL until configured */
+	struct {
+		uint16_t outbound, inbound, hbone;
+	} ports;
+	uint32_t traces_ppm;
+	TAILQ_HEAD(, flow) all;
+	TAILQ_HEAD(, flow) ended;
+	unsigned int n;
+	uint64_t next_id;
+	uint64_t log_ms;                     /* bucket of log lines about refusals */
+	unsigned int log_left;
+	unsigned int log_dropped;
+};
+
+void flows_init(struct flows *fs, struct thread *th, struct creds *creds, struct pool *pool,
+    struct events_writer *events);
+
+/* Puts another snapshot in force, judges live flows again, and cuts those that it denies.  Takes a reference of its own. */
+void flows_configure(struct flows *fs, const struct snapshot *snapshot);
+
+/* Frees what ended in this tick. */
+void flows_reap(struct flows *fs);
+
+/* Ends every flow. */
+void flows_end_all(struct flows *fs, enum event_detail detail);
+
+/* ---- beginnings (outbound.c, inbound.c); the descriptor is taken over ---- */
+
+void flow_outbound(struct flows *fs, int fd);
+
+/* The same for a connection whose destination is known. */
+void flow_outbound_to(struct flows *fs, int fd, const struct addr *original);
+
+void flow_inbound_plain(struct flows *fs, int fd);
+void flow_inbound_tunnel(struct flows *fs, struct hbone *h, int32_t id, bool connect, const char *authority);
+
+/* ---- for outbound.c and inbound.c ---------------------------------------- */
+
+/* A flow that is not joined yet, its record begun.  NULL when out of memory. */
+struct flow *flow_new(struct flows *fs, bool inbound);
+
+/* Sets or moves the deadline of dialling. */
+void flow_set_deadline(struct flow *f);
+
+/* Counts the flow as opened under the labels that its event has by now. */
+void flow_count_opened(struct flow *f);
+
+/* Ends a flow in any state. */
+void flow_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enum event_detail detail);
+
+/* What the ends of flows raise: each end is made with its own table. */
+extern const struct stream_events flow_down_events, flow_up_events;
+
+/* outbound.c: an attempt failed; the next endpoint, or the end. */
+void outbound_attempt_failed(struct flow *f, enum tulle_err e, int detail);
+
+/* inbound.c: the application did not take it. */
+void inbound_connect_failed(struct flow *f, int err);
+
+/* inbound.c: may this live flow go on under the snapshot in force? */
+bool inbound_still_allowed(struct flow *f);
+
+/* record.c */
+void record_begin(struct flow *f);
+void record_text(struct flow *f, uint32_t *ret_index, const char *text);
+void record_principal(struct flow *f, uint32_t *ret_index, const char *spiffe_id);
+void record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enum event_detail detail);
+
+/* Is there a line left for this refusal?  At most 20 a second, in bursts of 100. */
+bool flow_may_log(struct flows *fs);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a flow leaves behind: one event in the ring, counters, and a line in the log if it was refused. */
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/flow.h"
+#include "tls/spiffe.h"
+
+#define LOG_PER_SEC 20
+#define LOG_BURST 100
+
+void
+record_begin(struct flow *f)
+{
+	struct flows *fs = f->flows;
+
+	f->event = (struct conn_event){ .conn_id = fs->next_id++, .start_wall_ns = clock_wall_ns(),
+		.direction = f->inbound ? EVENT_INBOUND : EVENT_OUTBOUND };
+	f->event.sampled = fs->traces_ppm > 0 && thread_random(fs->th) % 1000000 < fs->traces_ppm;
+}
+
+void
+record_text(struct flow *f, uint32_t *ret_index, const char *text)
+{
+	*ret_index = events_intern(f->flows->events, text);
+}
+
+void
+record_principal(struct flow *f, uint32_t *ret_index, const char *spiffe_id)
+{
+	*ret_index = spiffe_id != NULL ? events_intern(f->flows->events, spiffe_principal(spiffe_id)) : EVENTS_TEXT_NONE;
+}
+
+void
+record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enum event_detail detail)
+{
+	struct conn_event *ev = &f->event;
+	uint64_t words[3];
+
+	ev->kind = EVENT_CLOSE;
+	ev->outcome = (uint8_t)outcome;
+	ev->flag = (uint8_t)flag;
+	ev->detail = (uint16_t)detail;
+	ev->duration_ns = loop_now_ns(f->flows->th->loop) - f->began_ns;
+	if (ev->sampled || outcome != EVENT_SUCCESS) { /* failures are traced, too (telemetry.md 2.4) */
+		for (size_t i = 0; i < 3; i++)
+			words[i] = thread_random(f->flows->th);
+		memcpy(ev->trace_id, words, sizeof(ev->trace_id));
+		memcpy(ev->span_id, &words[2], sizeof(ev->span_id));
+	}
+	if (f->series == NULL)
+		flow_count_opened(f); /* refused before it was open: counted all the same */
+	events_series_closed(f->series, outcome, ev->duration_ns);
+	(void)events_push(f->flows->events, ev);
+}
+
+bool
+flow_may_log(struct flows *fs)
+{
+	uint64_t now = loop_now(fs->th->loop), gained = (now - fs->log_ms) * LOG_PER_SEC / 1000;
+
+	if (gained > 0) {
+		fs->log_left = fs->log_left + gained > LOG_BURST ? LOG_BURST : fs->log_left + (unsigned int)gained;
+		fs->log_ms = now;
+	}
+	if (fs->log_left == 0) {
+		fs->log_dropped++;
+		return false;
+	}
+	fs->log_left--;
+	if (fs->log_dropped > 0) {
+		log_warn("lines about refusals were left out", LF_UINT("lines", fs->log_dropped));
+		fs->log_dropped = 0;
+	}
+	return true;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * tulle-relayd - the data plane: options, the first look at the
+ * configuration, sockets, and then the parent.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/paths.h"
+#include "events/attach.h"
+#include "io/privileges.h"
+#include "io/sock.h"
+#include "parent.h"
+
+static const char usage_text[] =
+    "Usage: tulle-relayd [--root DIR] [--log-level LEVEL]\n"
+    "\n"
+    "The relay of Tulle: takes connections that the steering rules redirect, wraps\n"
+    "them in mutual TLS between SPIFFE identities, and unwraps those of its peers.\n"
+    "\n"
+    "  --root DIR         prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
+    "  --log-level LEVEL  debug, info, notice, warn or error (else logLevel of tulle.yaml)\n"
+    "  --help, --version\n"
+    "\n"
+    "SIGHUP reads the configuration again, SIGTERM drains connections and ends.\n"
+    "See tulle-relayd(8).\n";
+
+struct choices {
+	bool level_given;
+	enum log_level level;
+};
+
+/* -1: go on; else the exit status. */
+static int
+read_options(int argc, char **argv, struct choices *c)
+{
+	static const struct option options[] = { { "root", required_argument, NULL, 'r' },
+		{ "log-level", required_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' }, { 0 } };
+	int o;
+
+	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (o) {
+		case 'r':
+			if (paths_init(optarg) != TULLE_OK) {
+				(void)fprintf(stderr, "tulle-relayd: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
+				return 2;
+			}
+			break;
+		case 'l':
+			if (!log_level_parse(&c->level, optarg)) {
+				(void)fprintf(stderr, "tulle-relayd: --log-level %s: debug, info, notice, warn or error is needed\n", optarg);
+				return 2;
+			}
+			c->level_given = true;
+			break;
+		case 'h':
+			(void)fputs(usage_text, stdout);
+			return EXIT_SUCCESS;
+		case 'v':
+			(void)puts("tulle-relayd " TULLE_VERSION);
+			return EXIT_SUCCESS;
+		default:
+			(void)fputs("Try tulle-relayd --help.\n", stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		(void)fprintf(stderr, "tulle-relayd: unexpected argument '%s'\nTry tulle-relayd --help.\n", argv[optind]);
+		return 2;
+	}
+	return -1;
+}
+
+static struct host_config *
+read_config(void)
+{
+	struct problems *problems = calloc(1, sizeof(*problems));
+	struct host_config *config = NULL;
+
+	if (problems == NULL)
+		return NULL;
+	problems_init(problems);
+	(void)host_config_read(&config, paths_etc("tulle.yaml"), problems);
+	for (size_t i = 0; i < problems->n; i++)
+		(void)fprintf(stderr, "tulle-relayd: %s%s\n", problems->list[i].warning ? "warning: " : "", problems->list[i].line);
+	problems_free(problems);
+	free(problems);
+	return config;
+}
+
+static enum tulle_err
+listen_unix(int *ret_fd, const char *path)
+{
+	enum tulle_err e = sock_listen_unix(ret_fd, path, 0666);
+
+	if (e == TULLE_EBUSY)
+		(void)fprintf(stderr, "tulle-relayd: another relay answers at %s: stop it, or use another --root\n", path);
+	else if (e != TULLE_OK)
+		(void)fprintf(stderr, "tulle-relayd: %s: cannot listen: %s; the folder must be writable for this user\n", path,
+		    strerror(errno));
+	return e;
+}
+
+/* Unix sockets while we may write to /run, TCP sockets only as the relay's own user. */
+static enum tulle_err
+open_everything(struct parent_start *s)
+{
+	const struct host_config *c = s->config;
+	uid_t uid;
+	gid_t gid, unused;
+	enum tulle_err e;
+
+	if (privileges_user(c->users.relayd, &uid, &gid) != TULLE_OK) {
+		(void)fprintf(stderr, "tulle-relayd: users.relayd: there is no user '%s' on this host\n", c->users.relayd);
+		return TULLE_ENOENT;
+	}
+	if (privileges_user(c->users.telemetryd, &s->telemetry_uid, &unused) != TULLE_OK)
+		s->telemetry_uid = uid;
+	if (file_mkdirs(paths_run(""), 0755) != TULLE_OK) {
+		(void)fprintf(stderr, "tulle-relayd: %s: cannot be made: %s\n", paths_run(""), strerror(errno));
+		return TULLE_ESYS;
+	}
+	e = listen_unix(&s->control, paths_run("relayd.sock"));
+	if (e == TULLE_OK)
+		e = listen_unix(&s->telemetry, paths_run(EVENTS_SOCKET));
+	if (e != TULLE_OK)
+		return e;
+	if (privileges_drop(uid, gid) != TULLE_OK) {
+		(void)fprintf(stderr, "tulle-relayd: cannot become user %s: %s\n", c->users.relayd, strerror(errno));
+		return TULLE_ESYS;
+	}
+	(void)privileges_max_files();
+	return sockets_open(&s->sockets, c);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct parent_start start = { .control = -1, .telemetry = -1 };
+	struct choices choices = { 0 };
+	int status;
+
+	log_init("tulle-relayd");
+	status = read_options(argc, argv, &choices);
+	if (status != -1)
+		return status;
+	start.config = read_config();
+	if (start.config == NULL)
+		return EXIT_FAILURE;
+	log_set_threshold(choices.level_given ? choices.level : (enum log_level)start.config->log_level);
+	if (open_everything(&start) != TULLE_OK)
+		return EXIT_FAILURE;
+	log_info("starting", LF_STR("version", TULLE_VERSION), LF_STR("root", paths_root()),
+	    LF_UINT("workers", start.config->relay.workers));
+	return parent_main(&start);
+}

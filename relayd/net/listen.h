@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * listen.h - a listening socket of one worker: accepts in bounded batches,
+ * and stops for a while when descriptors run out.
+ */
+#ifndef TULLE_RELAYD_LISTEN_H
+#define TULLE_RELAYD_LISTEN_H
+
+#include "net/thread.h"
+
+struct listener {
+	struct thread *th;
+	struct watch watch; /* its descriptor is lent: the parent owns the listeners */
+	struct timer pause; /* set: not accepting until it fires or a descriptor comes free */
+	int fd;
+	bool stopped;
+	void (*accepted)(void *arg, int fd); /* takes the descriptor over */
+	void (*exhausted)(void *arg);        /* no descriptor was left */
+	void *arg;
+};
+
+/* Starts accepting.  TULLE_ESYS. */
+enum tulle_err listener_start(struct listener *l, struct thread *th, int fd, void (*accepted)(void *arg, int fd),
+    void (*exhausted)(void *arg), void *arg);
+
+/* Stops for good. */
+void listener_stop(struct listener *l);
+
+/* A descriptor came free: goes on if it had paused. */
+void listener_resume(struct listener *l);
+
+#endif

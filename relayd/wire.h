@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * wire.h - what parent and relay process say to each other (msg/msg.h).
+ *
+ * The parent has a file system and the descriptors, the relay process
+ * parses what strangers send.  So the relay process can ask for exactly one
+ * thing, WIRE_DIAL; everything else it says is an answer.
+ */
+#ifndef TULLE_RELAYD_WIRE_H
+#define TULLE_RELAYD_WIRE_H
+
+#include <stdint.h>
+
+#include "base/addr.h"
+
+enum wire {
+	/* parent to relay process */
+	WIRE_CONFIG = 1,     /* struct wire_config, descriptor: sealed files (bundle.h) */
+	WIRE_IDENTITY,       /* struct wire_identity, descriptor: connected to the Workload API, or none */
+	WIRE_STATUS,         /* struct wire_status */
+	WIRE_DRAIN,          /* struct wire_drain; the relay process ends when it is done */
+	WIRE_CONSUMER,       /* struct wire_flag: telemetryd is attached, or not */
+	/* relay process to parent */
+	WIRE_CONFIG_RESULT,  /* struct wire_result, then the text of errors and warnings */
+	WIRE_DIAL,           /* nothing: connect to the Workload API */
+	WIRE_STATUS_REPLY,   /* struct wire_status, descriptor: sealed JSON */
+	WIRE_READY,          /* struct wire_flag: has an identity and a configuration, or not */
+};
+
+#define WIRE_LOCAL_MAX 1024
+
+struct wire_config {
+	uint64_t generation;
+	uint32_t n_local;
+	uint32_t zero;
+	struct addr local[]; /* this host's addresses */
+};
+
+struct wire_identity {
+	int32_t error; /* 0, or why there is no descriptor: an errno */
+};
+
+struct wire_status {
+	uint64_t id;
+};
+
+struct wire_drain {
+	uint64_t ms;
+};
+
+struct wire_flag {
+	uint32_t on;
+};
+
+struct wire_result {
+	uint64_t generation;
+	uint32_t ok;
+	uint32_t zero;
+};
+
+#endif

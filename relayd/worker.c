@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "flow/flow.h"
+#include "hbone/server.h"
+#include "io/sock.h"
+#include "mailbox.h"
+#include "net/listen.h"
+
+enum { OUTBOUND, INBOUND, HBONE, LISTENERS };
+
+struct worker {
+	struct thread th;
+	struct loop *loop;
+	struct creds creds;
+	struct pool *pool;
+	struct server *server;
+	struct flows flows;
+	struct listener listeners[LISTENERS];
+	struct hook flush;
+	struct mailbox box;
+	pthread_t id;
+	unsigned int flows_max;
+	bool draining;
+	struct timer drain_deadline;
+	void (*drained)(void *arg);
+	void *arg;
+};
+
+/* ---- what tunnels tell ----------------------------------------------------- */
+
+static enum counter_id
+handshake_counter(enum counter_id first, const struct hbone *h, enum tulle_err e)
+{
+	unsigned int failed = COUNT_HANDSHAKE_IN_FAILED - COUNT_HANDSHAKE_IN_OK;
+	enum svid_reason reason = h->conn.tls != NULL ? tls_session_reason(h->conn.tls) : SVID_OK;
+
+	if (e == TULLE_ETIMEDOUT)
+		return first + (COUNT_HANDSHAKE_IN_TIMEOUT - COUNT_HANDSHAKE_IN_OK);
+	return first + failed + (unsigned int)reason;
+}
+
+static void
+log_handshake(struct worker *w, const struct hbone *h, enum tulle_err e, const char *message)
+{
+	enum svid_reason reason = h->conn.tls != NULL ? tls_session_reason(h->conn.tls) : SVID_OK;
+	char peer[ADDR_TEXT];
+
+	if (!flow_may_log(&w->flows))
+		return;
+	log_warn(message, LF_STR("peer", addr_format(&h->conn.peer, peer)),
+	    LF_STR("reason", reason != SVID_OK ? svid_reason_name(reason) : tulle_strerror(e)),
+	    LF_STR("detail", h->conn.tls != NULL ? tls_session_error(h->conn.tls) : NULL),
+	    LF_STR("alert", h->conn.tls != NULL ? tls_session_alert(h->conn.tls) : NULL),
+	    LF_STR("peer_id", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL),
+	    LF_STR("errno", e == TULLE_ESYS ? log_errno_text(h->conn.sys_errno) : NULL));
+}
+
+static void
+in_up(void *arg, const struct hbone *h)
+{
+	struct worker *w = arg;
+
+	(void)h;
+	events_count(w->flows.events, COUNT_HANDSHAKE_IN_OK);
+	events_count(w->flows.events, COUNT_TUNNEL_OPENED_IN);
+}
+
+static void
+in_down(void *arg, const struct hbone *h, enum tulle_err e)
+{
+	struct worker *w = arg;
+
+	if (h->conn.ready_ns != 0) {
+		events_count(w->flows.events, COUNT_TUNNEL_CLOSED_IN);
+		return;
+	}
+	events_count(w->flows.events, handshake_counter(COUNT_HANDSHAKE_IN_OK, h, e));
+	log_handshake(w, h, e, "tunnel refused");
+}
+
+static void
+in_request(void *arg, struct hbone *h, int32_t id, bool connect, const char *authority)
+{
+	struct worker *w = arg;
+
+	flow_inbound_tunnel(&w->flows, h, id, connect, authority);
+}
+
+static const struct server_events server_events = { .up = in_up, .down = in_down, .request = in_request };
+
+static void
+out_up(void *arg, const struct hbone *h)
+{
+	struct worker *w = arg;
+
+	(void)h;
+	events_count(w->flows.events, COUNT_HANDSHAKE_OUT_OK);
+	events_count(w->flows.events, COUNT_TUNNEL_OPENED_OUT);
+}
+
+static void
+out_down(void *arg, const struct hbone *h, enum tulle_err e)
+{
+	struct worker *w = arg;
+
+	if (h->conn.ready_ns != 0) {
+		events_count(w->flows.events, COUNT_TUNNEL_CLOSED_OUT);
+		/* In TLS 1.3 a server judges us after our handshake is over: its refusal comes as an alert (HB-06). */
+		if (e == TULLE_EDENIED || (h->conn.tls != NULL && tls_session_alert(h->conn.tls) != NULL && e != TULLE_EOF))
+			log_handshake(w, h, e, "tunnel refused by its server");
+		return;
+	}
+	if (h->conn.connected_ns != 0)
+		events_count(w->flows.events, handshake_counter(COUNT_HANDSHAKE_OUT_OK, h, e));
+	log_handshake(w, h, e, h->conn.connected_ns != 0 ? "tunnel failed: handshake" : "tunnel failed: connect");
+}
+
+static const struct pool_events pool_events = { .up = out_up, .down = out_down };
+
+/* ---- accepting ----------------------------------------------------------------- */
+
+static void
+exhausted(void *arg)
+{
+	struct worker *w = arg;
+
+	events_count(w->flows.events, COUNT_ACCEPT_PAUSE);
+	if (flow_may_log(&w->flows))
+		log_warn("out of descriptors: accepting pauses", LF_UINT("sockets", w->th.sockets));
+}
+
+static void
+socket_closed(struct thread *th)
+{
+	struct worker *w = CONTAINER_OF(th, struct worker, th);
+
+	for (int i = 0; i < LISTENERS; i++)
+		if (timer_active(&w->listeners[i].pause))
+			listener_resume(&w->listeners[i]);
+}
+
+/* Above the limit a connection is refused at once: waiting in the queue would look like a slow network. */
+static bool
+has_room(struct worker *w, int fd)
+{
+	if (w->flows.n + server_tunnels(w->server) < w->flows_max)
+		return true;
+	events_count(w->flows.events, COUNT_LIMIT_REFUSED);
+	if (flow_may_log(&w->flows))
+		log_warn("connection refused: limits.connections is reached", LF_UINT("limit", w->flows_max));
+	sock_reset_on_close(fd);
+	(void)close(fd);
+	return false;
+}
+
+static void
+accept_outbound(void *arg, int fd)
+{
+	struct worker *w = arg;
+
+	events_count(w->flows.events, COUNT_ACCEPT_OUTBOUND);
+	if (has_room(w, fd))
+		flow_outbound(&w->flows, fd);
+}
+
+static void
+accept_inbound(void *arg, int fd)
+{
+	struct worker *w = arg;
+
+	events_count(w->flows.events, COUNT_ACCEPT_INBOUND);
+	if (has_room(w, fd))
+		flow_inbound_plain(&w->flows, fd);
+}
+
+static void
+accept_hbone(void *arg, int fd)
+{
+	struct worker *w = arg;
+
+	events_count(w->flows.events, COUNT_ACCEPT_HBONE);
+	if (has_room(w, fd))
+		server_accept(w->server, fd);
+}
+
+static enum tulle_err
+start_listeners(struct worker *w, const struct worker_sockets *s)
+{
+	const struct {
+		int fd;
+		void (*accepted)(void *arg, int fd);
+	} table[LISTENERS] = {
+		[OUTBOUND] = { s->outbound, accept_outbound },
+		[INBOUND] = { s->inbound, accept_inbound },
+		[HBONE] = { s->hbone, accept_hbone },
+	};
+	enum tulle_err e = TULLE_OK;
+
+	for (int i = 0; i < LISTENERS && e == TULLE_OK; i++)
+		if (table[i].fd != -1)
+			e = listener_start(&w->listeners[i], &w->th, table[i].fd, table[i].accepted, exhausted, w);
+	return e;
+}
+
+/* ---- drain ------------------------------------------------------------------------ */
+
+static void
+drain_over(struct worker *w)
+{
+	timer_clear(w->loop, &w->drain_deadline);
+	flows_end_all(&w->flows, EVENT_DETAIL_DRAINED);
+	hbone_flush_all(&w->th); /* resets and goodbyes */
+	loop_stop(w->loop);
+}
+
+static void
+drain_late(struct timer *t)
+{
+	struct worker *w = CONTAINER_OF(t, struct worker, drain_deadline);
+
+	log_warn("drain is over before all connections ended", LF_UINT("connections", w->flows.n));
+	drain_over(w);
+}
+
+/* ---- the end of a tick -------------------------------------------------------------- */
+
+static void
+end_of_tick(struct hook *h)
+{
+	struct worker *w = CONTAINER_OF(h, struct worker, flush);
+
+	tcp_flush_lent(&w->th);
+	hbone_flush_all(&w->th);
+	flows_reap(&w->flows);
+	pool_reap(w->pool);
+	server_reap(w->server);
+	if (w->draining && w->flows.n == 0)
+		drain_over(w);
+}
+
+/* ---- what others ask for ------------------------------------------------------------- */
+
+struct configure_job {
+	struct job job;
+	const struct snapshot *snapshot;
+	struct identity_set *set;
+	uint64_t deadline_ms;
+	void (*done)(void *arg, json_t *result);
+	void *arg;
+};
+
+static struct configure_job *
+job_new(void (*run)(void *owner, struct job *j))
+{
+	struct configure_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL) { /* a few bytes: nothing in this process would work any more */
+		log_error("out of memory");
+		abort();
+	}
+	j->job.run = run;
+	return j;
+}
+
+static void
+run_configure(void *owner, struct job *job)
+{
+	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
+	struct worker *w = owner;
+
+	flows_configure(&w->flows, j->snapshot);
+	(void)snapshot_unref(j->snapshot);
+	free(j);
+}
+
+void
+worker_configure(struct worker *w, const struct snapshot *snapshot)
+{
+	struct configure_job *j = job_new(run_configure);
+
+	j->snapshot = snapshot_ref(snapshot);
+	mailbox_post(&w->box, &j->job);
+}
+
+static void
+run_identify(void *owner, struct job *job)
+{
+	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
+	struct worker *w = owner;
+	enum tulle_err e = creds_update(&w->creds, j->set);
+
+	if (e != TULLE_OK)
+		log_error("identity cannot be used: the old one stays", LF_ERR(e), LF_UINT("worker", w->th.index));
+	(void)identity_set_unref(j->set);
+	free(j);
+}
+
+void
+worker_identify(struct worker *w, struct identity_set *set)
+{
+	struct configure_job *j = job_new(run_identify);
+
+	j->set = identity_set_ref(set);
+	mailbox_post(&w->box, &j->job);
+}
+
+static void
+run_drain(void *owner, struct job *job)
+{
+	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
+	struct worker *w = owner;
+
+	if (!w->draining) {
+		w->draining = true;
+		for (int i = 0; i < LISTENERS; i++)
+			listener_stop(&w->listeners[i]);
+		server_drain(w->server);
+		timer_set(w->loop, &w->drain_deadline, j->deadline_ms, drain_late);
+	}
+	free(j);
+}
+
+void
+worker_drain(struct worker *w, uint64_t deadline_ms)
+{
+	struct configure_job *j = job_new(run_drain);
+
+	j->deadline_ms = deadline_ms;
+	mailbox_post(&w->box, &j->job);
+}
+
+static json_t *
+tunnel_json(const struct hbone *h, const char *who)
+{
+	char peer[ADDR_TEXT];
+	bool up = h->conn.tls != NULL && h->conn.ready_ns != 0;
+
+	return json_pack("{s:s, s:s*, s:i, s:b, s:s*, s:s*, s:s*}", "peer", addr_format(&h->conn.peer, peer), "identity", who,
+	    "streams", (int)h->nstreams, "up", up, "serial", up ? tls_session_peer_serial(h->conn.tls) : NULL, "cipher",
+	    up ? tls_session_cipher(h->conn.tls) : NULL, "tls", up ? tls_session_version(h->conn.tls) : NULL);
+}
+
+static void
+add_outbound(void *arg, const struct hbone *h, const char *expected)
+{
+	(void)json_array_append_new(arg, tunnel_json(h, expected));
+}
+
+static void
+add_inbound(void *arg, const struct hbone *h)
+{
+	(void)json_array_append_new(arg, tunnel_json(h, h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL));
+}
+
+static void
+run_report(void *owner, struct job *job)
+{
+	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
+	struct worker *w = owner;
+	json_t *out = json_array(), *in = json_array();
+
+	pool_each(w->pool, add_outbound, out);
+	server_each(w->server, add_inbound, in);
+	j->done(j->arg, json_pack("{s:i, s:i, s:i, s:b, s:o, s:o}", "worker", (int)w->th.index, "flows", (int)w->flows.n,
+	    "sockets", (int)w->th.sockets, "draining", w->draining, "outbound", out, "inbound", in));
+	free(j);
+}
+
+void
+worker_report(struct worker *w, void (*done)(void *arg, json_t *result), void *arg)
+{
+	struct configure_job *j = job_new(run_report);
+
+	j->done = done;
+	j->arg = arg;
+	mailbox_post(&w->box, &j->job);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static void *
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+	enum tulle_err e = loop_run(w->loop);
+
+	if (e != TULLE_OK)
+		log_error("worker stopped", LF_ERR(e), LF_ERRNO);
+	pool_drain(w->pool);
+	hbone_flush_all(&w->th);
+	w->drained(w->arg);
+	return NULL;
+}
+
+enum tulle_err
+worker_start(struct worker **ret, unsigned int index, const struct host_config *config,
+    const struct worker_sockets *sockets, struct events_writer *events, void (*drained)(void *arg), void *arg)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	enum tulle_err e;
+
+	if (w == NULL)
+		return TULLE_ENOMEM;
+	w->drained = drained;
+	w->arg = arg;
+	w->flows_max = config->limits.connections / config->relay.workers;
+	e = loop_new(&w->loop);
+	if (e != TULLE_OK)
+		goto fail;
+	thread_init(&w->th, w->loop, index);
+	w->th.socket_closed = socket_closed;
+	e = mailbox_init(&w->box, w->loop, w);
+	if (e == TULLE_OK)
+		e = pool_new(&w->pool, &w->th, &w->creds, &pool_events, w);
+	if (e == TULLE_OK)
+		e = server_new(&w->server, &w->th, &w->creds, &server_events, w);
+	if (e != TULLE_OK)
+		goto fail;
+	flows_init(&w->flows, &w->th, &w->creds, w->pool, events);
+	w->flows.ports.outbound = (uint16_t)config->ports.outbound;
+	w->flows.ports.inbound = (uint16_t)config->ports.inbound;
+	w->flows.ports.hbone = (uint16_t)config->ports.hbone;
+	w->flows.traces_ppm = config->telemetry.traces_ppm;
+	loop_hook(w->loop, &w->flush, end_of_tick);
+	e = start_listeners(w, sockets);
+	if (e == TULLE_OK && pthread_create(&w->id, NULL, worker_main, w) != 0)
+		e = TULLE_ESYS;
+	if (e == TULLE_OK) {
+		*ret = w;
+		return TULLE_OK;
+	}
+fail:
+	w->server = server_free(w->server);
+	w->pool = pool_free(w->pool);
+	w->loop = loop_free(w->loop);
+	free(w);
+	return e;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * worker.h - one thread that moves bytes: its loop, its listeners, its
+ * tunnels and flows.  Workers share nothing but what they are handed.
+ */
+#ifndef TULLE_RELAYD_WORKER_H
+#define TULLE_RELAYD_WORKER_H
+
+#include <jansson.h>
+#include <pthread.h>
+
+#include "events/write.h"
+#include "manifest/host.h"
+#include "manifest/snapshot.h"
+#include "tls/identity.h"
+
+struct worker;
+
+/* Listening sockets of one worker; lent. */
+struct worker_sockets {
+	int outbound, inbound, hbone; /* -1: that side is off */
+};
+
+/*
+ * Starts a thread.  <config> is lent for the life of the worker; <drained>
+ * is called in the worker's thread when a drain is over.
+ * TULLE_ENOMEM, TULLE_ESYS.
+ */
+enum tulle_err worker_start(struct worker **ret, unsigned int index, const struct host_config *config,
+    const struct worker_sockets *sockets, struct events_writer *events, void (*drained)(void *arg), void *arg);
+
+/* From any thread: what follows is done by the worker, soon, in the order of the calls. */
+void worker_configure(struct worker *w, const struct snapshot *snapshot); /* takes a reference of its own */
+void worker_identify(struct worker *w, struct identity_set *set);         /* takes a reference of its own */
+
+/* Accepts no more, says GOAWAY; drained() when the last flow has ended or <deadline_ms> have passed. */
+void worker_drain(struct worker *w, uint64_t deadline_ms);
+
+/* Describes itself; done(arg, result) runs in the worker's thread, <result> is the callee's. */
+void worker_report(struct worker *w, void (*done)(void *arg, json_t *result), void *arg);
+
+#endif
