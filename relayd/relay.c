@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -433,10 +434,14 @@ start(struct relay *r)
 {
 	const struct identity_client_events identity_events = { .dial = on_dial, .update = on_identity };
 	const char *failed;
+	size_t seed = 0;
 	enum tulle_err e;
 
 	/* Arenas for the threads there are: counting processors would open a file. */
 	(void)mallopt(M_ARENA_MAX, (int)r->start->config->relay.workers + 1);
+	/* jansson would read its hash seed from a file at the first object. */
+	if (getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed))
+		json_object_seed(seed | 1);
 	(void)signal(SIGPIPE, SIG_IGN);
 	e = loop_new(&r->loop);
 	if (e == TULLE_OK)
