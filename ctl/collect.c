@@ -152,7 +152,7 @@ decode_body(struct collect *c, struct http_exchange *x, struct buf *raw, struct 
 		return false;
 	}
 	batch->raw = buf_len(raw);
-	*ret_p = raw->data + raw->off;
+	*ret_p = batch->raw > 0 ? buf_head(raw) : body; /* an empty buffer has no memory to point to */
 	return true;
 }
 

@@ -87,13 +87,15 @@ step_body(struct http_reader *r)
 {
 	struct http1_text piece;
 	enum http1_result e;
+	const char *p;
 	size_t used;
 
 	if (r->head.has_length && r->head.body == HTTP1_BODY_LENGTH && r->head.length > r->body_max)
 		return READER_LARGE;
 	for (;;) {
 		used = 0;
-		e = http1_body_next(&r->framing, (const char *)r->in.data + r->in.off, buf_len(&r->in), &used, &piece);
+		p = buf_len(&r->in) > 0 ? (const char *)buf_head(&r->in) : "";
+		e = http1_body_next(&r->framing, p, buf_len(&r->in), &used, &piece);
 		if (e == HTTP1_DATA) {
 			if (piece.n > r->body_max - buf_len(&r->body))
 				return READER_LARGE;

@@ -33,7 +33,7 @@ void http1_body_begin(struct http1_body *b, const struct http1_head *h, const st
     struct http1_field *fields, size_t max);
 
 /*
- * Looks at <n> bytes that follow what was used before.
+ * Looks at <n> bytes that follow what was used before; <data> is not NULL.
  *
  *   HTTP1_DATA   *ret_piece is the next piece of the body; *ret_used bytes are done with; ask again
  *   HTTP1_AGAIN  *ret_used bytes are done with; the rest (part of a trailer section, else nothing)

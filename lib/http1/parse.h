@@ -218,7 +218,7 @@ void http1_response_begin(struct http1_parser *p, const struct http1_rules *r, e
     struct http1_head *h, struct http1_field *fields, size_t max);
 
 /*
- * Reads <n> bytes: all of the message's so far, from its first.
+ * Reads <n> bytes: all of the message's so far, from its first.  <data> is not NULL.
  *
  *   HTTP1_OK     the head is complete; *ret_used bytes belong to it
  *   HTTP1_AGAIN  call again with the same bytes and more behind them; the head is not valid yet

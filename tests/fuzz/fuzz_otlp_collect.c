@@ -41,10 +41,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(buf_len(&raw) <= RAW_MAX);
 	if (e == TULLE_OK) {
 		batch.raw = buf_len(&raw);
-		e = otlp_to_json(&out, (enum otlp_signal)(data[0] % 3), raw.data + raw.off, buf_len(&raw), &batch, &records);
+		p = buf_len(&raw) > 0 ? (const char *)buf_head(&raw) : "";
+		e = otlp_to_json(&out, (enum otlp_signal)(data[0] % 3), p, buf_len(&raw), &batch, &records);
 		CHECK(buf_len(&out) <= OUT_MAX && (e == TULLE_OK || buf_len(&out) == 0));
 	}
-	p = (const char *)out.data + out.off;
+	p = buf_len(&out) > 0 ? (const char *)buf_head(&out) : "";
 	for (end = p + buf_len(&out); p < end; lines++) {
 		const char *lf = memchr(p, '\n', (size_t)(end - p));
 		json_t *line;

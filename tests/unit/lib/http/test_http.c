@@ -256,6 +256,8 @@ END_TEST
 
 /* A listener that never answers, or answers with <text> by hand. */
 static int listener = -1, peer = -1;
+static const void *hand_body;
+static size_t hand_len;
 
 static void
 start_by_hand(void)
@@ -272,7 +274,7 @@ start_by_hand(void)
 static enum tulle_err
 answer_by_hand(const char *text, bool then_close)
 {
-	struct http_request r = { .method = "GET", .path = "/", .timeout_ms = 1000 };
+	struct http_request r = { .method = "GET", .path = "/", .timeout_ms = 1000, .body = hand_body, .len = hand_len };
 	char request[1024];
 	bool sent = false;
 
@@ -331,6 +333,29 @@ START_TEST(h1_40_bytes_on_an_idle_connection_end_it)
 	peer = -1;
 	ck_assert_int_eq(answer_by_hand("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood", false), TULLE_OK);
 	ck_assert_str_eq(answer, "good");
+	(void)close(peer);
+	(void)close(listener);
+	stop();
+}
+END_TEST
+
+START_TEST(h1_41_an_early_answer_ends_the_connection)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	start_by_hand();
+	hand_len = 8u << 20; /* more than any socket takes at once */
+	hand_body = calloc(1, hand_len);
+	ck_assert_ptr_nonnull(hand_body);
+	ck_assert_int_eq(answer_by_hand("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n", false), TULLE_OK);
+	ck_assert_uint_eq(status, 413);
+	do {
+		ck_assert_int_eq(loop_tick(loop, 0), TULLE_OK);
+		n = recv(peer, bytes, sizeof(bytes), 0);
+	} while (n > 0);
+	ck_assert(n == 0 || errno == ECONNRESET); /* EAGAIN: still open */
+	free((void *)(uintptr_t)hand_body);
 	(void)close(peer);
 	(void)close(listener);
 	stop();
@@ -469,7 +494,7 @@ END_TEST
 
 UNIT_MAIN("http", client_and_server_understand_each_other, names_are_looked_up, unix_sockets_work_too,
     large_bodies_go_both_ways, a_client_bounds_the_answer, nobody_there_is_said_so, answers_of_every_framing,
-    h1_40_bytes_on_an_idle_connection_end_it, rs_07_interim_answers_are_counted,
+    h1_40_bytes_on_an_idle_connection_end_it, h1_41_an_early_answer_ends_the_connection, rs_07_interim_answers_are_counted,
     h1_38_pipelined_requests_are_answered_in_order, h1_39_a_broken_request_ends_the_connection,
     sl_01_a_slow_head_is_cut_off, sl_06_one_connection_too_many_is_told,
     sl_07_a_body_too_large_is_refused_before_it_comes)

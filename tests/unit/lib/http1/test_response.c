@@ -132,6 +132,18 @@ START_TEST(texts_follow_bytes_that_move)
 	ck_assert_text(head.fields[0].value, "other");
 	ck_assert_text(head.fields[1].name, "X");
 	free(second);
+
+	/* Host, seen before the move, becomes the authority after it. */
+	text = "GET / HTTP/1.1\r\nHost: moved\r\nX: y\r\n\r\n";
+	cut = strlen("GET / HTTP/1.1\r\nHost: moved\r\nX");
+	first = malloc(cut);
+	memcpy(first, text, cut);
+	begin(false, HTTP1_ASKED_OTHER);
+	ck_assert_result(http1_parse(&parser, first, cut, &used), HTTP1_AGAIN);
+	memset(first, '!', cut);
+	ck_assert_result(http1_parse(&parser, text, strlen(text), &used), HTTP1_OK);
+	ck_assert_text(head.authority, "moved");
+	free(first);
 }
 END_TEST
 
