@@ -49,7 +49,7 @@ header(const struct events_reader *r)
 static uint64_t
 head_of(const struct worker *w)
 {
-	return __atomic_load_n(&w->control->head, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&w->control->head, __ATOMIC_SEQ_CST);
 }
 
 /* <h> is a copy. */
@@ -367,8 +367,7 @@ events_reader_series(const struct events_reader *r, uint32_t worker, uint32_t i,
 bool
 events_reader_sleep(struct events_reader *r)
 {
-	__atomic_store_n(&header(r)->sleeping, 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the mirror of doorbell_ring() */
+	__atomic_store_n(&header(r)->sleeping, 1, __ATOMIC_SEQ_CST); /* the mirror of doorbell_ring() */
 	if (events_reader_waiting(r) == 0)
 		return true;
 	events_reader_wake(r);

@@ -145,9 +145,12 @@ doorbell_ring(struct events_writer *w)
 {
 	const uint64_t one = 1;
 
-	/* Before we look whether telemetryd sleeps, it must be able to see the new head; its side is the mirror. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&w->header->sleeping, __ATOMIC_RELAXED) == 0)
+	/*
+	 * We wrote head and look at "sleeping"; telemetryd writes "sleeping" and
+	 * looks at head.  Sequential consistency of all four is what makes sure
+	 * that one of us sees the other.
+	 */
+	if (__atomic_load_n(&w->header->sleeping, __ATOMIC_SEQ_CST) == 0)
 		return;
 	/* Of several workers one rings.  A full eventfd is a rung bell, so the outcome does not matter. */
 	if (__atomic_exchange_n(&w->header->sleeping, 0, __ATOMIC_RELAXED) != 0 && w->doorbell != -1)
@@ -172,7 +175,7 @@ events_push(struct events_writer *w, const struct conn_event *ev)
 	memcpy(slot, ev, sizeof(*slot));
 	slot->seq = w->head;
 	w->head++;
-	__atomic_store_n(&w->control->head, w->head, __ATOMIC_RELEASE);
+	__atomic_store_n(&w->control->head, w->head, __ATOMIC_SEQ_CST);
 	doorbell_ring(w);
 	return true;
 }
