@@ -274,7 +274,8 @@ build/lint/gcc/%.stamp: %.c $(FLAGS_STAMP) | $(GEN_H)
 build/lint/clang/%.stamp: %.c $(FLAGS_STAMP) | $(GEN_H)
 	@echo "  ANALYSE $< (clang)"
 	@mkdir -p $(@D)
-	$(Q)scripts/analyse-clang $(CLANG) --analyze --analyzer-output text -Xclang -analyzer-werror -std=gnu17 $(CPP_ALL) \
+	$(Q)scripts/analyse-clang $(CLANG) --analyze --analyzer-output text -Xclang -analyzer-werror \
+	  -Xclang -analyzer-config -Xclang max-nodes=75000 -std=gnu17 $(CPP_ALL) \
 	  -Ilib -I$(BUILD)/gen $(lint_inc) -MMD -MP -MF $@.d -MT $@ -o $@.txt $<
 	@touch $@
 
