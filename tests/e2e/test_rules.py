@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Steering: what is captured, what is not, and what happens to connections that live while the rules change."""
 import socket
+import time
 
 import pytest
 
@@ -233,6 +234,7 @@ def test_remove_lets_live_connections_end(host, peer, family):
         with netns.Client(host.ns, peer.address(family), 80) as old:
             removing = host.ns.popen(rules.NFRULES, "--root", str(host.root), "remove", "--drain=10")
             netns.wait_for(lambda: netns.ask(host.ns, peer.address(family), 80) == "direct")
+            time.sleep(0.5)  # a remove that does not wait would be done by now
             assert old.echo("during the drain")
             assert removing.poll() is None
         said, _ = removing.communicate(timeout=10)

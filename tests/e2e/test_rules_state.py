@@ -99,6 +99,41 @@ def test_plan_prints_what_apply_loads_and_touches_nothing(host):
     assert "record" in host.check(DRIFT)
 
 
+def test_two_at_once_are_as_one(host):
+    host.apply()
+    wanted = host.dump()
+    host.nfrules("remove", "--now", status=0)
+    running = [host.ns.popen(rules.NFRULES, "--root", str(host.root), "apply") for _ in range(4)]
+    said = [p.communicate(timeout=30)[0].strip() for p in running]
+    assert [p.returncode for p in running] == [0] * 4, said
+    assert sorted(said) == ["applied"] + ["unchanged"] * 3
+    assert host.dump() == wanted
+
+
+def test_an_init_container_needs_no_more_than_two_capabilities(host):
+    done = host.ns.run("setpriv", "--bounding-set=-all,+net_admin,+net_raw", "--no-new-privs", rules.NFRULES, "--root",
+                       str(host.root), "apply")
+    assert "applied" in done.stdout
+    host.check(EQUAL)
+
+
+def test_without_root_it_says_so(host):
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    done = host.ns.run("sh", "-c", f"cd / && exec {' '.join(user)} {rules.NFRULES} apply", check=False)
+    assert done.returncode == REFUSED and "needs root" in done.stderr
+
+
+def test_the_same_through_the_command_for_people(host):
+    tulle = str(rules.BUILD / "tulle")
+    root = ["--root", str(host.root)]
+    assert "TULLE_OUT" in host.ns.run(tulle, "rules", "plan", *root).stdout
+    assert host.ns.run(tulle, "rules", *root, check=False).returncode == ABSENT
+    host.apply()
+    done = host.ns.run(tulle, "rules", "check", "--json", *root)
+    assert json.loads(done.stdout)["state"] == "equal"
+    assert host.ns.run(tulle, "rules", "apply", *root, check=False).returncode == REFUSED
+
+
 # ---- half applied, changed by hand ----
 
 def half_anchor_only(host):
