@@ -73,7 +73,7 @@ put_number(struct writer *w, double v)
 		put_text(w, v > 0 ? "+Inf" : "-Inf");
 	else {
 		/* Counts in full, fractions as short as they are exact. */
-		(void)snprintf(text, sizeof(text), v == floor(v) && fabs(v) < 1e15 ? "%.0f" : "%.12g", v);
+		(void)snprintf(text, sizeof(text), v == floor(v) && fabs(v) < 1e18 ? "%.0f" : "%.12g", v);
 		put_text(w, text);
 	}
 }
