@@ -92,10 +92,12 @@ unit_word(const struct metric_family *f)
 static void
 put_family_name(struct writer *w, const struct metric_family *f)
 {
+	const char *unit = unit_word(f);
+
 	put_name(w, f->name);
-	if (unit_word(f) != NULL) {
+	if (unit != NULL) {
 		put_text(w, "_");
-		put_text(w, unit_word(f));
+		put_text(w, unit);
 	}
 }
 
@@ -105,7 +107,7 @@ put_head(struct writer *w, const struct metric_family *f)
 	static const char *const types[] = { [METRIC_COUNTER] = "counter", [METRIC_LEVEL] = "gauge",
 		[METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram" };
 	/* In OpenMetrics _total belongs to the sample, in 0.0.4 to the name. */
-	const char *total = f->type == METRIC_COUNTER && !w->openmetrics ? "_total" : "";
+	const char *total = f->type == METRIC_COUNTER && !w->openmetrics ? "_total" : "", *unit = unit_word(f);
 
 	put_text(w, "# HELP ");
 	put_family_name(w, f);
@@ -118,11 +120,11 @@ put_head(struct writer *w, const struct metric_family *f)
 	put_text(w, " ");
 	put_text(w, types[f->type]);
 	put_text(w, "\n");
-	if (w->openmetrics && unit_word(f) != NULL) {
+	if (w->openmetrics && unit != NULL) {
 		put_text(w, "# UNIT ");
 		put_family_name(w, f);
 		put_text(w, " ");
-		put_text(w, unit_word(f));
+		put_text(w, unit);
 		put_text(w, "\n");
 	}
 }

@@ -365,6 +365,32 @@ START_TEST(a_relay_that_dies_is_drained_and_its_successor_is_found)
 }
 END_TEST
 
+START_TEST(what_an_orphaned_relay_still_writes_is_not_lost)
+{
+	struct relay orphan;
+
+	start("all");
+	UNTIL(source_attached(t.source));
+	/* The parent is gone, its relay process goes on for a while. */
+	loop_del(t.loop, &relay.watch);
+	(void)close(relay.client);
+	(void)close(relay.listener);
+	UNTIL(!source_attached(t.source));
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(loop_tick(t.loop, 10), TULLE_OK);
+	relay_connection("mesh.example/ns/shop/sa/orphan", EVENT_SUCCESS);
+	orphan = relay;
+	relay_start();
+	UNTIL(source_attached(t.source));
+	UNTIL(collector.logs == 1);
+	ck_assert_str_eq(collector.last_source, "mesh.example/ns/shop/sa/orphan");
+	events_detach(orphan.events);
+	(void)close(orphan.segment);
+	(void)close(orphan.bell);
+	finish();
+}
+END_TEST
+
 START_TEST(a_cut_connection_to_the_same_relay_loses_and_doubles_nothing)
 {
 	start("all");
@@ -531,6 +557,6 @@ END_TEST
 
 UNIT_MAIN("telemetryd", connections_reach_the_collector_as_logs_spans_and_metrics,
     level_errors_logs_only_what_went_wrong, a_relay_that_dies_is_drained_and_its_successor_is_found,
-    a_cut_connection_to_the_same_relay_loses_and_doubles_nothing, a_stop_sends_what_is_in_rings_and_batches,
+    what_an_orphaned_relay_still_writes_is_not_lost, a_cut_connection_to_the_same_relay_loses_and_doubles_nothing, a_stop_sends_what_is_in_rings_and_batches,
     a_stop_with_a_dead_collector_takes_five_seconds_at_most, a_bad_file_changes_nothing_and_a_good_one_does,
     scrapes_are_answered_in_the_format_that_was_asked_for, the_status_tells_of_every_stage)
