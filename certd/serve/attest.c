@@ -85,14 +85,37 @@ read_binary(struct facts *f)
 		f->binary[0] = '\0';
 }
 
+/* The facts of a process that <pidfd> holds; <ret> has its pid already.  The descriptor is taken on success. */
+static enum tulle_err
+read_facts(struct attested *ret, int pidfd, const char **ret_why)
+{
+	char AUTO_FREE *status = NULL;
+	uint64_t again;
+
+	*ret_why = "the process has ended";
+	if (pidfd < 0 || start_time(ret->facts.pid, &ret->start_time) != TULLE_OK)
+		return TULLE_EDENIED;
+	if (proc_read(ret->facts.pid, "status", &status) != TULLE_OK ||
+	    procfs_ids(status, &ret->facts.uid, &ret->facts.gid) != TULLE_OK) {
+		*ret_why = "the ids of the process cannot be read";
+		return TULLE_EDENIED;
+	}
+	read_unit(&ret->facts);
+	read_binary(&ret->facts);
+	/* All of it was read through the number: it must have been the same process throughout. */
+	if (!pidfd_alive(pidfd) || start_time(ret->facts.pid, &again) != TULLE_OK || again != ret->start_time)
+		return TULLE_EDENIED;
+	ret->pidfd = pidfd;
+	return TULLE_OK;
+}
+
 enum tulle_err
 attest(int fd, struct attested *ret, const char **ret_why)
 {
-	char AUTO_FREE *status = NULL;
+	struct attested a = ATTESTED_INIT;
 	struct sock_cred cred;
-	uint64_t again;
-	uint32_t uid, gid;
 	int AUTO_FD pidfd = -1;
+	enum tulle_err e;
 
 	if (sock_cred(fd, &cred) != TULLE_OK) {
 		*ret_why = "the socket does not say who is there";
@@ -102,28 +125,33 @@ attest(int fd, struct attested *ret, const char **ret_why)
 		*ret_why = "the caller is in a process namespace that this host cannot see";
 		return TULLE_EDENIED;
 	}
-	ret->facts = (struct facts){ .pid = cred.pid, .uid = cred.uid, .gid = cred.gid };
+	a.facts.pid = cred.pid;
 	pidfd = peer_pidfd(fd, cred.pid);
-	if (pidfd < 0 || start_time(cred.pid, &ret->start_time) != TULLE_OK) {
-		*ret_why = "the caller has ended";
-		return TULLE_EDENIED;
-	}
-	if (proc_read(cred.pid, "status", &status) != TULLE_OK || procfs_ids(status, &uid, &gid) != TULLE_OK) {
-		*ret_why = "the caller's ids cannot be read";
-		return TULLE_EDENIED;
-	}
-	if (uid != cred.uid) {
+	e = read_facts(&a, pidfd, ret_why);
+	if (e)
+		return e;
+	if (a.facts.uid != cred.uid) {
 		*ret_why = "the caller has another user than when it connected";
 		return TULLE_EDENIED;
 	}
-	read_unit(&ret->facts);
-	read_binary(&ret->facts);
-	/* All of it was read through the number: it must have been the same process throughout. */
-	if (!pidfd_alive(pidfd) || start_time(cred.pid, &again) != TULLE_OK || again != ret->start_time) {
-		*ret_why = "the caller has ended";
-		return TULLE_EDENIED;
-	}
-	ret->pidfd = fd_take(&pidfd);
+	(void)fd_take(&pidfd);
+	*ret = a;
+	return TULLE_OK;
+}
+
+enum tulle_err
+attest_pid(int32_t pid, struct attested *ret, const char **ret_why)
+{
+	struct attested a = ATTESTED_INIT;
+	int AUTO_FD pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	enum tulle_err e;
+
+	a.facts.pid = pid;
+	e = read_facts(&a, pidfd, ret_why);
+	if (e)
+		return e;
+	(void)fd_take(&pidfd);
+	*ret = a;
 	return TULLE_OK;
 }
 

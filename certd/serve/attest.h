@@ -30,6 +30,9 @@ struct attested {
  */
 enum tulle_err attest(int fd, struct attested *ret, const char **ret_why);
 
+/* The same for a process by its number: for explaining, not for handing out.  Errors as attest(). */
+enum tulle_err attest_pid(int32_t pid, struct attested *ret, const char **ret_why);
+
 /* Is it still the same process, alive?  Ask before a key leaves. */
 bool attest_alive(const struct attested *a);
 

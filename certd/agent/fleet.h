@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * fleet.h - this host as a member of a fleet: it joins an authority with a
+ * token, keeps its node certificate fresh, and orders the certificates of
+ * its workloads over mutual TLS.
+ *
+ * The record of the join is in the store, "self"/"joined"; the node's key
+ * and chain are one file, DIR/node.pem, replaced in one step.
+ */
+#ifndef TULLE_CERTD_AGENT_FLEET_H
+#define TULLE_CERTD_AGENT_FLEET_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "authority/token.h"
+#include "base/err.h"
+#include "io/loop.h"
+#include "store/store.h"
+
+struct fleet;
+
+struct fleet_handler {
+	/* The authority gave a certificate for an order, and the roots as they are now. */
+	void (*certificate)(void *arg, const char *id, const uint8_t *chain, size_t chain_len, const uint8_t *roots,
+	    size_t roots_len);
+	/* It did not: for people. */
+	void (*failed)(void *arg, const char *id, const char *why);
+	/* Joined: fleet_td() is known from now on. */
+	void (*joined)(void *arg);
+};
+
+/*
+ * Loads what an earlier run left.  <dir>, <store> and the handler are lent.
+ * TULLE_EINVAL: the record of the join is not usable (logged).  TULLE_ENOMEM.
+ */
+enum tulle_err fleet_new(struct fleet **ret, struct loop *l, struct store *store, const char *dir,
+    const struct fleet_handler *h, void *arg);
+
+/* Takes NULL.  Always returns NULL. */
+struct fleet *fleet_free(struct fleet *f);
+
+/*
+ * Joins; <done> gets NULL, or what went wrong, for people.  <td> is what
+ * tulle.yaml says, NULL if it says nothing: another domain's authority is
+ * then refused.  TULLE_EBUSY: a join is under way.  TULLE_ENOMEM, TULLE_ESYS.
+ */
+enum tulle_err fleet_join(struct fleet *f, const struct token *t, const char *td,
+    void (*done)(void *arg, const char *error), void *arg);
+
+bool fleet_is_member(const struct fleet *f);
+
+/* The trust domain; NULL before joining. */
+const char *fleet_td(const struct fleet *f);
+
+/* Orders a certificate; the answer comes through the handler, never from within this call. */
+void fleet_order(struct fleet *f, const char *id, int64_t ttl, const uint8_t *csr, size_t len);
+
+/* For status: {"authority","node","last_success","failure",...}. */
+json_t *fleet_status(const struct fleet *f);
+
+#endif

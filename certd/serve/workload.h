@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * workload.h - the SPIFFE Workload API on a Unix socket: FetchX509SVID and
+ * FetchX509Bundles as streams; the JWT and WIT calls answer Unimplemented.
+ *
+ * Rules W-02 to W-12 of identity.md 1.8: the security header, the first
+ * message at once, every message complete, PermissionDenied for who gets
+ * nothing and Unavailable for who will.  A slow reader gets the latest
+ * state, never a queue.  A caller is attested when it asks, and again before
+ * every message with a key in it.
+ */
+#ifndef TULLE_CERTD_SERVE_WORKLOAD_H
+#define TULLE_CERTD_SERVE_WORKLOAD_H
+
+#include <stddef.h>
+
+#include "agent/keeper.h"
+#include "base/err.h"
+#include "config.h"
+#include "io/loop.h"
+
+#define WORKLOAD_STREAMS_MAX 4096
+#define WORKLOAD_STREAMS_PER_UID 64
+
+struct workload;
+
+/* Serves on the listening socket <fd>, which is taken.  The keeper and the configuration are lent.  TULLE_ENOMEM, TULLE_ESYS. */
+enum tulle_err workload_new(struct workload **ret, struct loop *l, int fd, const struct keeper *k,
+    const struct config *c);
+
+/* Takes NULL.  Always returns NULL.  Streams end with Unavailable. */
+struct workload *workload_free(struct workload *w);
+
+/* Another configuration is in force; lent from now on.  Who loses everything is hung up on. */
+void workload_config(struct workload *w, const struct config *c);
+
+/* The keeper has changed: every stream gets the new state. */
+void workload_changed(struct workload *w);
+
+size_t workload_streams(const struct workload *w);
+
+#endif
