@@ -267,7 +267,7 @@ start_source(struct daemon *d, struct buf *error)
 
 	if (!joined && d->config->host->identity.source == IDENTITY_EMBEDDED)
 		return start_authority(d, error);
-	e = fleet_new(&d->fleet, d->loop, d->store, d->dir, &fleet_handler, d);
+	e = fleet_new(&d->fleet, d->loop, d->store, d->dir, d->seal, &fleet_handler, d);
 	if (e == TULLE_OK && fleet_td(d->fleet) != NULL) {
 		(void)snprintf(d->td, sizeof(d->td), "%s", fleet_td(d->fleet));
 		if (d->config->td_given && strcmp(d->td, d->config->host->trust_domain) != 0) {
@@ -288,7 +288,7 @@ daemon_become_member(struct daemon *d)
 		return TULLE_OK;
 	if (json_object_size(store_table(d->store, "member")) > 0)
 		return TULLE_EDENIED;
-	return fleet_new(&d->fleet, d->loop, d->store, d->dir, &fleet_handler, d);
+	return fleet_new(&d->fleet, d->loop, d->store, d->dir, d->seal, &fleet_handler, d);
 }
 
 /* ---- start, reload, stop ---- */

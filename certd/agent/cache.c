@@ -28,21 +28,21 @@ bytes_json(const uint8_t *p, size_t n)
 }
 
 json_t *
-cache_slot(const struct slot *s)
+cache_identity(const struct identity *id, int64_t issued, int64_t renew)
 {
 	struct buf key = buf_new(KEY_MAX);
 	json_t *json = NULL;
 
-	if (key_export(s->current->key, &key) == TULLE_OK)
-		json = json_pack("{ss so so sI sI}", "hint", s->current->hint, "chain",
-		    bytes_json(s->current->chain, s->current->chain_len), "key", bytes_json(buf_head(&key), buf_len(&key)),
-		    "issued", (json_int_t)s->issued, "renew_at", (json_int_t)s->renew_at);
+	if (key_export(id->key, &key) == TULLE_OK)
+		json = json_pack("{ss so so sI sI}", "hint", id->hint, "chain",
+		    bytes_json(id->chain, id->chain_len), "key", bytes_json(buf_head(&key), buf_len(&key)),
+		    "issued", (json_int_t)issued, "renew_at", (json_int_t)renew);
 	buf_wipe(&key);
 	return json;
 }
 
 enum tulle_err
-cache_slot_read(const json_t *value, struct identity **ret, int64_t *ret_issued, int64_t *ret_renew_at)
+cache_identity_read(const json_t *value, struct identity **ret, int64_t *ret_issued, int64_t *ret_renew_at)
 {
 	const char *chain_text = value_text(value, "chain"), *key_text = value_text(value, "key");
 	uint8_t key[KEY_MAX];

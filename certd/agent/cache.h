@@ -8,14 +8,14 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "agent/keeper.h"
 #include "base/err.h"
+#include "tls/identity.h"
 
 /* What the file holds about one identity. */
-json_t *cache_slot(const struct slot *s);
+json_t *cache_identity(const struct identity *id, int64_t issued, int64_t renew_at);
 
 /* Reads that back: identity, issue time and end.  TULLE_EINVAL, TULLE_ENOMEM. */
-enum tulle_err cache_slot_read(const json_t *value, struct identity **ret, int64_t *ret_issued, int64_t *ret_renew_at);
+enum tulle_err cache_identity_read(const json_t *value, struct identity **ret, int64_t *ret_issued, int64_t *ret_renew_at);
 
 /* Seals <value> into <file>; it is taken over, its texts are wiped.  TULLE_ESYS, TULLE_ENOMEM, TULLE_ECRYPTO. */
 enum tulle_err cache_write(const char *file, const uint8_t seal[32], json_t *value);

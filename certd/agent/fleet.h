@@ -5,7 +5,7 @@
  * its workloads over mutual TLS.
  *
  * The record of the join is in the store, "self"/"joined"; the node's key
- * and chain are one file, DIR/node.pem, replaced in one step.
+ * and chain are one sealed file, DIR/node, replaced in one step.
  */
 #ifndef TULLE_CERTD_AGENT_FLEET_H
 #define TULLE_CERTD_AGENT_FLEET_H
@@ -32,11 +32,12 @@ struct fleet_handler {
 };
 
 /*
- * Loads what an earlier run left.  <dir>, <store> and the handler are lent.
+ * Loads what an earlier run left.  <dir>, <store> and the handler are lent,
+ * <seal>, the key for the files, is copied.
  * TULLE_EINVAL: the record of the join is not usable (logged).  TULLE_ENOMEM.
  */
 enum tulle_err fleet_new(struct fleet **ret, struct loop *l, struct store *store, const char *dir,
-    const struct fleet_handler *h, void *arg);
+    const uint8_t seal[32], const struct fleet_handler *h, void *arg);
 
 /* Takes NULL.  Always returns NULL. */
 struct fleet *fleet_free(struct fleet *f);

@@ -18,7 +18,8 @@
 
 /* The wall clock may jump: look at it this often, whatever is due (milliseconds). */
 #define LOOK_AGAIN 30000
-#define CSR_MAX 8192
+#define ANSWER_MAX 60000 /* ms: an order without an answer has failed */
+#define CSR_MAX 16384
 
 struct keeper {
 	struct loop *loop; /* lent */
@@ -89,7 +90,7 @@ save(struct keeper *k)
 
 	for (size_t i = 0; i < k->n; i++)
 		if (k->slots[i].current != NULL)
-			(void)json_object_set_new(svids, k->slots[i].id, cache_slot(&k->slots[i]));
+			(void)json_object_set_new(svids, k->slots[i].id, cache_identity(k->slots[i].current, k->slots[i].issued, k->slots[i].renew_at));
 	if (roots != NULL) {
 		(void)text_base64url(k->roots.len > 0 ? buf_head(&k->roots) : (const uint8_t *)"", k->roots.len, roots);
 		all = json_pack("{ss so}", "roots", roots, "svids", svids);
@@ -218,6 +219,7 @@ order(struct keeper *k, struct slot *s)
 	if (e == TULLE_OK)
 		e = issue_request(&csr, s->id, s->next_key);
 	s->ordered = true;
+	s->ordered_at = now_ms();
 	if (e)
 		fail(k, s, tulle_strerror(e));
 	else
@@ -262,6 +264,8 @@ look(struct keeper *k)
 			if (s->alarm == RENEW_EXPIRED && !was)
 				k->changed = true; /* it is not handed out any more */
 		}
+		if (s->ordered && now - s->ordered_at > ANSWER_MAX)
+			fail(k, s, "the source did not answer");
 		if (!s->ordered && now >= s->retry_at && (s->current == NULL || now >= s->renew_at))
 			order(k, s);
 		now = now_ms();
@@ -436,7 +440,7 @@ from_cache(struct keeper *k, struct slot *s)
 	struct identity *id;
 	int64_t issued, renew;
 
-	if (value == NULL || cache_slot_read(value, &id, &issued, &renew) != TULLE_OK)
+	if (value == NULL || cache_identity_read(value, &id, &issued, &renew) != TULLE_OK)
 		return;
 	if (strcmp(id->facts.id, s->id) != 0 || id->facts.not_after * 1000 <= now_ms() || verify(k, id) != SVID_OK) {
 		identity_unref(id);
@@ -475,6 +479,7 @@ slot_inherit(struct slot *s, struct slot *old)
 	s->failures = old->failures;
 	memcpy(s->failure, old->failure, sizeof(s->failure));
 	s->ordered = old->ordered;
+	s->ordered_at = old->ordered_at;
 	s->alarm = old->alarm;
 }
 

@@ -38,6 +38,7 @@ struct slot {
 	unsigned int failures;
 	char failure[160]; /* the last one's reason, "" after a success */
 	bool ordered;
+	int64_t ordered_at;
 	enum renew_alarm alarm;
 };
 
