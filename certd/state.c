@@ -20,9 +20,17 @@
 enum tulle_err
 state_folder(const char *dir, mode_t mode, uid_t uid, gid_t gid)
 {
+	char AUTO_FREE *above = strdup(dir);
+	char *slash = above == NULL ? NULL : strrchr(above, '/');
 	struct stat st;
-	enum tulle_err e = file_mkdirs(dir, mode);
+	enum tulle_err e;
 
+	if (slash == NULL)
+		return TULLE_ENOMEM;
+	*slash = '\0';
+	e = file_mkdirs(above, 0755); /* another user must get through */
+	if (e == TULLE_OK)
+		e = file_mkdirs(dir, mode);
 	if (e)
 		return e;
 	if (stat(dir, &st) == -1)

@@ -152,7 +152,7 @@ START_TEST(the_extensions_are_what_spiffe_wants)
 	ck_assert_uint_eq(n, 3);
 	for (size_t i = 0; i < n; i++) {
 		static const char *const must[] = {
-			"Subject Alternative Name: critical\n *URI:" ID "$",
+			"Subject Alternative Name: critical\\s+URI:" ID "$",
 			"CA:TRUE, pathlen:0$",
 			"CA:TRUE, pathlen:1$",
 		};
