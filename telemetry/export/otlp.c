@@ -363,6 +363,17 @@ labels_fill(struct point_attributes *to, const struct metric_point *p)
 	}
 }
 
+/* Packs <m> and takes its data, which are its caller's locals, out of it again. */
+static enum tulle_err
+metric_pack(struct batch *b, Otlp__Metric *m, uint64_t n)
+{
+	enum tulle_err e = batch_pack(b, &m->base, n);
+
+	m->data_case = OTLP__METRIC__DATA__NOT_SET;
+	m->sum = NULL;
+	return e;
+}
+
 static enum tulle_err
 pack_numbers(struct batch *b, Otlp__Metric *m, const struct metric_set *s, const struct metric_family *f, size_t first,
     size_t n, struct arena *arena)
@@ -406,7 +417,7 @@ pack_numbers(struct batch *b, Otlp__Metric *m, const struct metric_set *s, const
 		m->data_case = OTLP__METRIC__DATA_SUM;
 		m->sum = &sum;
 	}
-	return batch_pack(b, &m->base, n);
+	return metric_pack(b, m, n);
 }
 
 static enum tulle_err
@@ -449,7 +460,7 @@ pack_histograms(struct batch *b, Otlp__Metric *m, const struct metric_set *s, co
 	histogram.aggregation_temporality = OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE;
 	m->data_case = OTLP__METRIC__DATA_HISTOGRAM;
 	m->histogram = &histogram;
-	return batch_pack(b, &m->base, n);
+	return metric_pack(b, m, n);
 }
 
 enum tulle_err
