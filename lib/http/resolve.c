@@ -21,6 +21,7 @@ static atomic_int lookups;
 
 struct lookup {
 	atomic_int owners;
+	atomic_bool ready; /* orders the result before the look at it: the event alone does not, to the language */
 	int event; /* owned: readable when the answer is there */
 	char host[256];
 	uint16_t port;
@@ -44,6 +45,14 @@ lookup_release(struct lookup *l)
 		return;
 	cleanup_fd(&l->event);
 	free(l);
+}
+
+/* The result is there: wakes the loop. */
+static void
+tell(struct lookup *l)
+{
+	atomic_store(&l->ready, true);
+	(void)eventfd_write(l->event, 1);
 }
 
 static void
@@ -72,7 +81,7 @@ lookup_main(void *arg)
 
 	lookup_run(l);
 	atomic_fetch_sub(&lookups, 1);
-	(void)eventfd_write(l->event, 1);
+	tell(l);
 	lookup_release(l);
 	return NULL;
 }
@@ -112,9 +121,12 @@ answered(struct watch *w, uint32_t events)
 {
 	struct resolve *r = CONTAINER_OF(w, struct resolve, watch);
 	struct addr addrs[RESOLVE_ADDRS];
-	size_t n = r->lookup->n;
+	size_t n;
 
 	(void)events;
+	if (!atomic_load(&r->lookup->ready))
+		return;
+	n = r->lookup->n;
 	loop_del(r->loop, &r->watch);
 	memcpy(addrs, r->lookup->addrs, sizeof(addrs)); /* <r> may be gone before the callback is through with them */
 	r->done(r->arg, r->lookup->result, addrs, n);
@@ -145,10 +157,10 @@ resolve_start(struct resolve **ret, struct loop *l, const char *host, uint16_t p
 	if (addr_parse_ip(&k->addrs[0], k->host) == TULLE_OK) {
 		k->addrs[0].port = port;
 		k->n = 1;
-		(void)eventfd_write(k->event, 1);
+		tell(k);
 	} else if (k->host[0] == '\0') {
 		k->result = TULLE_ENOENT; /* longer than any name is */
-		(void)eventfd_write(k->event, 1);
+		tell(k);
 	} else {
 		e = lookup_start(k);
 		if (e != TULLE_OK)

@@ -188,15 +188,16 @@ echo_start(struct app *app, int connections)
 	fcntl(app->listener, F_SETFL, 0);
 	app->connections = connections;
 	ck_assert_int_eq(pthread_create(&app->thread, NULL, echo_main, app), 0);
+	ck_assert_int_eq(pthread_detach(app->thread), 0);
 }
 
 struct client {
 	pthread_t thread;
 	int fd;
 	size_t size;
-	size_t got;
-	int error;
-	volatile bool done;
+	_Atomic size_t got;
+	_Atomic int error;
+	_Atomic bool done;
 };
 
 static void *
@@ -282,8 +283,11 @@ run_until_done(struct client *clients, int n)
 
 		for (int i = 0; i < n; i++)
 			all = all && clients[i].done;
-		if (all && a->flows.n == 0 && b->flows.n == 0)
+		if (all && a->flows.n == 0 && b->flows.n == 0) {
+			for (int i = 0; i < n; i++)
+				pthread_join(clients[i].thread, NULL);
 			return;
+		}
 		ck_assert_int_eq(loop_tick(loop, 50), TULLE_OK);
 	}
 	ck_abort_msg("still %u and %u flows", a->flows.n, b->flows.n);
@@ -310,9 +314,8 @@ START_TEST(many_flows_share_few_tunnels)
 	static struct app apps[1];
 
 	setup_with(MESH);
-	echo_start(&apps[0], 1);
 	/* an echo server of one thread serves them one after the other: all wait meanwhile, none is lost */
-	apps[0].connections = 150;
+	echo_start(&apps[0], 150);
 	for (int i = 0; i < 150; i++)
 		client_start(&clients[i], 3000, "10.96.0.1:80");
 	run_until_done(clients, 150);
