@@ -246,7 +246,6 @@ act(const char *verb, const struct ca_args *a)
 	close_state(&o);
 	if (key != NULL)
 		explicit_bzero(key, strlen(key));
-	free(key);
 	return status;
 }
 
