@@ -21,6 +21,7 @@
 #include "msg/msg.h"
 #include "wire.h"
 
+#define NAME "tulle-relayd-parent"
 #define ANSWER_MS 10000       /* how long a caller of the control socket waits for the relay process */
 #define ADDRESS_CHECK_MS 10000
 #define RESTART_MIN_MS 50
@@ -34,8 +35,8 @@ struct waiting {
 	struct ctl_call *call;
 	struct timer late;
 	struct parent *parent;
-	bool reload;      /* else status */
-	uint64_t id;      /* of the status question, or the generation */
+	enum { WAIT_STATUS, WAIT_PROCESS, WAIT_RELOAD } what;
+	uint64_t id;      /* of the question, or the generation */
 };
 
 struct parent {
@@ -147,7 +148,7 @@ on_config_result(struct parent *p, const struct msg *m)
 	(void)snprintf(p->last_error, sizeof(p->last_error), "%s", head.ok ? "" : text);
 	for (w = LIST_FIRST(&p->waiting); w != NULL; w = next) {
 		next = LIST_NEXT(w, link);
-		if (!w->reload || w->id != head.generation)
+		if (w->what != WAIT_RELOAD || w->id != head.generation)
 			continue;
 		if (head.ok)
 			answer(w, json_pack("{s:I, s:s}", "generation", (json_int_t)head.generation, "warnings", text), NULL);
@@ -198,11 +199,19 @@ on_status_reply(struct parent *p, struct msg *m)
 		return;
 	memcpy(&head, m->body, sizeof(head));
 	LIST_FOREACH(w, &p->waiting, link)
-		if (!w->reload && w->id == head.id)
+		if (w->what != WAIT_RELOAD && w->id == head.id)
 			break;
 	if (w == NULL)
 		return;
 	relay = json_loadb(text, len, 0, NULL);
+	if (w->what == WAIT_PROCESS) {
+		json_t *self = ctl_process(NAME);
+
+		(void)json_object_set_new(self, "children", json_pack("[O]", json_object_get(relay, "process")));
+		json_decref(relay);
+		answer(w, self, NULL);
+		return;
+	}
 	answer(w, json_pack("{s:i, s:i, s:b, s:s, s:b, s:o}", "parent_pid", (int)getpid(), "starts", (int)p->starts, "ready",
 	    p->ready, "last_error", p->last_error, "telemetry_attached", consumers_attached(p->consumers), "relay",
 	    relay != NULL ? relay : json_null()), NULL);
@@ -379,7 +388,7 @@ answer_late(struct timer *t)
 }
 
 static void
-wait_for_relay(struct parent *p, struct ctl_call *call, bool is_reload, uint64_t id)
+wait_for_relay(struct parent *p, struct ctl_call *call, int what, uint64_t id)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 
@@ -387,7 +396,7 @@ wait_for_relay(struct parent *p, struct ctl_call *call, bool is_reload, uint64_t
 		ctl_fail(call, "out of memory");
 		return;
 	}
-	*w = (struct waiting){ .call = call, .parent = p, .reload = is_reload, .id = id };
+	*w = (struct waiting){ .call = call, .parent = p, .what = what, .id = id };
 	LIST_INSERT_HEAD(&p->waiting, w, link);
 	timer_set(p->loop, &w->late, ANSWER_MS, answer_late);
 }
@@ -404,7 +413,20 @@ run_status(void *arg, struct ctl_call *call, const json_t *args)
 		    "ready", 0, "last_error", p->last_error, "telemetry_attached", consumers_attached(p->consumers), "relay"));
 		return;
 	}
-	wait_for_relay(p, call, false, q.id);
+	wait_for_relay(p, call, WAIT_STATUS, q.id);
+}
+
+static void
+run_process(void *arg, struct ctl_call *call, const json_t *args)
+{
+	struct parent *p = arg;
+	const struct wire_status q = { .id = ++p->next_id };
+
+	(void)args;
+	if (p->child.pid == 0 || msg_send(p->child.channel, WIRE_STATUS, &q, sizeof(q), NULL, 0) != TULLE_OK)
+		ctl_ok(call, ctl_process(NAME));
+	else
+		wait_for_relay(p, call, WAIT_PROCESS, q.id);
 }
 
 static void
@@ -416,13 +438,14 @@ run_reload(void *arg, struct ctl_call *call, const json_t *args)
 
 	(void)args;
 	if (e == TULLE_OK)
-		wait_for_relay(p, call, true, p->generation);
+		wait_for_relay(p, call, WAIT_RELOAD, p->generation);
 	else
 		ctl_fail(call, "%s", error != NULL ? error : e == TULLE_EUNAVAIL ? "the relay process is not running" : tulle_strerror(e));
 }
 
 static const struct ctl_command commands[] = {
 	{ "status", false, run_status },
+	{ "process", false, run_process },
 	{ "reload", true, run_reload },
 	{ 0 },
 };
@@ -468,7 +491,7 @@ start(struct parent *p)
 		e = consumers_new(&p->consumers, p->loop, p->start->telemetry, p->start->telemetry_uid, p->segment, p->doorbell,
 		    consumer_changed, p);
 	if (e == TULLE_OK)
-		e = ctl_serve_fd(&p->control, p->loop, p->start->control, "tulle-relayd-parent", commands, p);
+		e = ctl_serve_fd(&p->control, p->loop, p->start->control, NAME, commands, p);
 	if (e != TULLE_OK)
 		return e;
 	p->counters = events_writer(p->events, workers + 1);

@@ -12,6 +12,8 @@
 #include "mailbox.h"
 #include "net/listen.h"
 
+#define GRACE_MS 5000 /* how long new connections wait for identity and configuration after a start */
+
 enum { OUTBOUND, INBOUND, HBONE, LISTENERS };
 
 struct worker {
@@ -26,11 +28,17 @@ struct worker {
 	struct mailbox box;
 	pthread_t id;
 	unsigned int flows_max;
+	struct worker_sockets sockets;
+	bool listening;
+	struct timer grace;        /* for identity and configuration to come */
 	bool draining;
 	struct timer drain_deadline;
 	void (*drained)(void *arg);
 	void *arg;
 };
+
+_Static_assert(COUNT_HANDSHAKE_IN_REFUSED_OTHER - COUNT_HANDSHAKE_IN_FAILED == SVID_REASONS - 1,
+    "vocab.h has a counter for each svid_reason, in its order");
 
 /* ---- what tunnels tell ----------------------------------------------------- */
 
@@ -189,23 +197,48 @@ accept_hbone(void *arg, int fd)
 		server_accept(w->server, fd);
 }
 
-static enum tulle_err
-start_listeners(struct worker *w, const struct worker_sockets *s)
+/*
+ * Accepting begins when there is an identity and a configuration: until then
+ * connections wait in the listening sockets, which the parent keeps open, so
+ * that a start or a restart of this process loses none.  If neither comes,
+ * they are taken and told the truth.
+ */
+static void
+start_listeners(struct worker *w)
 {
 	const struct {
 		int fd;
 		void (*accepted)(void *arg, int fd);
 	} table[LISTENERS] = {
-		[OUTBOUND] = { s->outbound, accept_outbound },
-		[INBOUND] = { s->inbound, accept_inbound },
-		[HBONE] = { s->hbone, accept_hbone },
+		[OUTBOUND] = { w->sockets.outbound, accept_outbound },
+		[INBOUND] = { w->sockets.inbound, accept_inbound },
+		[HBONE] = { w->sockets.hbone, accept_hbone },
 	};
-	enum tulle_err e = TULLE_OK;
 
-	for (int i = 0; i < LISTENERS && e == TULLE_OK; i++)
-		if (table[i].fd != -1)
-			e = listener_start(&w->listeners[i], &w->th, table[i].fd, table[i].accepted, exhausted, w);
-	return e;
+	if (w->listening || w->draining)
+		return;
+	w->listening = true;
+	timer_clear(w->loop, &w->grace);
+	for (int i = 0; i < LISTENERS; i++)
+		if (table[i].fd != -1 && listener_start(&w->listeners[i], &w->th, table[i].fd, table[i].accepted, exhausted, w) !=
+		                             TULLE_OK)
+			log_error("cannot accept connections", LF_ERRNO);
+}
+
+static void
+start_if_ready(struct worker *w)
+{
+	if (w->flows.snapshot != NULL && w->creds.set != NULL)
+		start_listeners(w);
+}
+
+static void
+grace_over(struct timer *t)
+{
+	struct worker *w = CONTAINER_OF(t, struct worker, grace);
+
+	log_warn("no identity or no configuration yet: connections are accepted all the same");
+	start_listeners(w);
 }
 
 /* ---- drain ------------------------------------------------------------------------ */
@@ -277,6 +310,7 @@ run_configure(void *owner, struct job *job)
 	flows_configure(&w->flows, j->snapshot);
 	(void)snapshot_unref(j->snapshot);
 	free(j);
+	start_if_ready(w);
 }
 
 void
@@ -299,6 +333,7 @@ run_identify(void *owner, struct job *job)
 		log_error("identity cannot be used: the old one stays", LF_ERR(e), LF_UINT("worker", w->th.index));
 	(void)identity_set_unref(j->set);
 	free(j);
+	start_if_ready(w);
 }
 
 void
@@ -428,8 +463,9 @@ worker_start(struct worker **ret, unsigned int index, const struct host_config *
 	w->flows.ports.hbone = (uint16_t)config->ports.hbone;
 	w->flows.traces_ppm = config->telemetry.traces_ppm;
 	loop_hook(w->loop, &w->flush, end_of_tick);
-	e = start_listeners(w, sockets);
-	if (e == TULLE_OK && pthread_create(&w->id, NULL, worker_main, w) != 0)
+	w->sockets = *sockets;
+	timer_set(w->loop, &w->grace, GRACE_MS, grace_over);
+	if (pthread_create(&w->id, NULL, worker_main, w) != 0)
 		e = TULLE_ESYS;
 	if (e == TULLE_OK) {
 		*ret = w;

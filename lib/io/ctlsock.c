@@ -210,14 +210,12 @@ dispatch(struct client *c, const char *line, size_t len)
 		ctl_fail(call, "not a request: expected {\"command\":\"NAME\",\"args\":{...}}");
 		goto done;
 	}
-	if (strcmp(name, "process") == 0) {
-		ctl_ok(call, ctl_process(s->name));
-		goto done;
-	}
 	for (cmd = s->commands; cmd->name != NULL; cmd++)
 		if (strcmp(cmd->name, name) == 0)
 			break;
-	if (cmd->name == NULL) {
+	if (cmd->name == NULL && strcmp(name, "process") == 0) {
+		ctl_ok(call, ctl_process(s->name));
+	} else if (cmd->name == NULL) {
 		ctl_fail(call, "unknown command '%s'", name);
 	} else if (cmd->changes && c->cred.uid != 0 && c->cred.uid != geteuid()) {
 		log_warn("control command refused", LF_STR("command", name), LF_INT("uid", c->cred.uid),

@@ -10,9 +10,10 @@
  *
  * A command that changes something is carried out only for root or for the
  * daemon's own user (SO_PEERCRED); anybody may ask questions.  A bad client
- * is hung up on, never more.  Every server answers "process" by itself:
- * {"pid","name","cpu_ns","rss_bytes","fds","started"} (started: wall clock,
- * nanoseconds).
+ * is hung up on, never more.  Every server answers "process" by itself,
+ * unless its table has that command: {"pid","name","cpu_ns","rss_bytes",
+ * "fds","started"} (started: wall clock, nanoseconds), and "children", an
+ * array of the same, where a program has more than one process.
  */
 #ifndef TULLE_IO_CTLSOCK_H
 #define TULLE_IO_CTLSOCK_H

@@ -260,18 +260,22 @@ class Mesh:
         """Authority on the first host, the others join; accounts: {host: "ns/sa"}, its default identity."""
         first, *others = self.hosts.values()
         for host in self.hosts.values():
-            ns, sa = accounts[host.name].split("/")
-            host.configure(identity={"ttl": ttl, "default": f"ns/{ns}/sa/{sa}"})
+            host.configure(identity={"source": "embedded" if host is first else "fleet", "ttl": ttl,
+                                     "default": "ns/{}/sa/{}".format(*accounts[host.name].split("/"))})
         first.tulle("init")
         first.start("certd").wait_for("ready", 20)
         for host in others:
-            ns, sa = accounts[host.name].split("/")
-            token = first.tulle("token", "--allow", f"{ns}/{sa}", "--address", f"{first.ip}:15012").stdout.split()[-1]
-            host.configure(identity={"source": "fleet", "ttl": ttl, "default": f"ns/{ns}/sa/{sa}"})
+            host.tulle("init", "--member")
             host.start("certd")
-            netns.wait_for(lambda h=host: os.path.exists(os.path.join(h.root, "run/tulle/certd.sock")))
-            host.tulle("join", token)
+            netns.wait_for(lambda h=host: os.path.exists(os.path.join(h.root, "run/tulle/certd.sock")), 10 * PATIENCE)
+            host.tulle("join", self.token(accounts[host.name]))
             host.daemons["certd"].wait_for("ready", 20)
+
+    def token(self, *accounts):
+        """A one-time token of the first host's authority."""
+        first = next(iter(self.hosts.values()))
+        allow = [word for account in accounts for word in ("--allow", account)]
+        return first.tulle("token", *allow, "--address", f"{first.ip}:15012").stdout.split()[-1]
 
     def manifest(self, name, text):
         for host in self.hosts.values():
