@@ -27,7 +27,6 @@
 #define RESTART_MIN_MS 50
 #define RESTART_MAX_MS 1000   /* a new relay process is up within a second */
 #define STABLE_MS 5000        /* a process that lived so long starts the next at once */
-#define DRAIN_MARGIN_MS 2000
 
 /* A caller who waits for an answer of the relay process. */
 struct waiting {
@@ -350,7 +349,7 @@ stop(struct parent *p)
 	notify_send("STOPPING=1\nSTATUS=draining");
 	log_info("stopping: draining connections", LF_UINT("deadline_ms", d.ms));
 	(void)msg_send(p->child.channel, WIRE_DRAIN, &d, sizeof(d), NULL, 0);
-	timer_set(p->loop, &p->kill, d.ms + DRAIN_MARGIN_MS, kill_due);
+	timer_set(p->loop, &p->kill, p->start->config->relay.termination_grace_ms, kill_due);
 }
 
 static void

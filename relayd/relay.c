@@ -22,6 +22,13 @@
 #include "tls/context.h"
 #include "wire.h"
 
+#define MEMORY_CHECK_MS 1000
+#ifdef TULLE_SANITIZED
+#define MEASURES_MEMORY false /* a sanitizer's shadow memory is resident, too */
+#else
+#define MEASURES_MEMORY true
+#endif
+
 struct relay {
 	const struct relay_start *start;
 	struct loop *loop;
@@ -35,6 +42,8 @@ struct relay {
 	struct identity_client *identity;
 	struct health *health;
 	struct self self;
+	struct timer memory;
+	atomic_bool overloaded;           /* limits.memory is reached: workers let nobody new in */
 	const struct snapshot *snapshot;  /* in force; NULL until the first good configuration */
 	struct identity_set *set;         /* in force */
 	bool ready;
@@ -412,6 +421,33 @@ channel_ready(struct watch *w, uint32_t events)
 		parent_gone(r);
 }
 
+/* ---- memory ----------------------------------------------------------------------------- */
+
+/*
+ * What the process holds is compared with limits.memory once a second: above
+ * it nobody new is let in until an eighth of it is free again.  Connections
+ * under way are not touched; their buffers are bounded by their windows.
+ */
+static void
+memory_due(struct timer *t)
+{
+	struct relay *r = CONTAINER_OF(t, struct relay, memory);
+	int64_t held = self_resident(&r->self);
+	uint64_t limit = r->start->config->limits.memory;
+	bool over = atomic_load_explicit(&r->overloaded, memory_order_relaxed);
+
+	timer_set(r->loop, t, MEMORY_CHECK_MS, memory_due);
+	if (held < 0)
+		return;
+	events_set(r->counters, COUNT_MEMORY, (uint64_t)held);
+	if (!over && (uint64_t)held > limit)
+		log_warn("limits.memory is reached: new connections are refused", LF_UINT("held", (uint64_t)held),
+		    LF_UINT("limit", limit));
+	if (over && (uint64_t)held <= limit - limit / 8)
+		log_info("memory is below its limit again", LF_UINT("held", (uint64_t)held));
+	atomic_store_explicit(&r->overloaded, (uint64_t)held > (over ? limit - limit / 8 : limit), memory_order_relaxed);
+}
+
 /* ---- start ---------------------------------------------------------------------------------- */
 
 static enum tulle_err
@@ -423,9 +459,12 @@ start_workers(struct relay *r)
 	r->workers = calloc(r->nworkers, sizeof(struct worker *));
 	if (r->workers == NULL)
 		return TULLE_ENOMEM;
-	for (unsigned int i = 0; i < r->nworkers && e == TULLE_OK; i++)
-		e = worker_start(&r->workers[i], i, r->start->config, &r->start->sockets[i], events_writer(r->events, i),
-		    worker_drained, r);
+	for (unsigned int i = 0; i < r->nworkers && e == TULLE_OK; i++) {
+		const struct worker_start start = { .config = r->start->config, .sockets = &r->start->sockets[i],
+			.events = events_writer(r->events, i), .overloaded = &r->overloaded, .drained = worker_drained, .arg = r };
+
+		e = worker_start(&r->workers[i], i, &start);
+	}
 	return e;
 }
 
@@ -465,6 +504,8 @@ start(struct relay *r)
 		e = privileges_syscalls(syscalls, ARRAY_LEN(syscalls));
 	if (e == TULLE_OK)
 		e = start_workers(r);
+	if (MEASURES_MEMORY)
+		memory_due(&r->memory);
 	return e;
 }
 
@@ -477,6 +518,7 @@ relay_main(const struct relay_start *s)
 	if (r == NULL)
 		return EXIT_FAILURE;
 	r->start = s;
+	atomic_init(&r->overloaded, false);
 	r->status = EXIT_FAILURE;
 	e = start(r);
 	if (e == TULLE_OK)

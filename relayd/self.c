@@ -17,8 +17,8 @@ self_open(struct self *s)
 	(void)sysconf(_SC_PAGESIZE);
 }
 
-static json_int_t
-resident(const struct self *s)
+int64_t
+self_resident(const struct self *s)
 {
 	unsigned long size, pages;
 	char text[128];
@@ -27,7 +27,7 @@ resident(const struct self *s)
 	if (n <= 0)
 		return -1;
 	text[n] = '\0';
-	return sscanf(text, "%lu %lu", &size, &pages) == 2 ? (json_int_t)pages * sysconf(_SC_PAGESIZE) : -1;
+	return sscanf(text, "%lu %lu", &size, &pages) == 2 ? (int64_t)pages * sysconf(_SC_PAGESIZE) : -1;
 }
 
 static json_int_t
@@ -50,6 +50,6 @@ own_process_json(const struct self *s)
 
 	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	return json_pack("{s:i, s:s, s:I, s:I, s:I, s:I}", "pid", (int)getpid(), "name", "tulle-relayd", "cpu_ns",
-	    (json_int_t)cpu.tv_sec * (json_int_t)NS_PER_SEC + cpu.tv_nsec, "rss_bytes", resident(s), "fds", descriptors(s),
+	    (json_int_t)cpu.tv_sec * (json_int_t)NS_PER_SEC + cpu.tv_nsec, "rss_bytes", (json_int_t)self_resident(s), "fds", descriptors(s),
 	    "started", (json_int_t)s->started_ns);
 }

@@ -19,6 +19,9 @@ struct self {
 /* Call in the process that is meant, before its filter is set. */
 void self_open(struct self *s);
 
+/* Bytes in memory (resident); -1: not known. */
+int64_t self_resident(const struct self *s);
+
 /* The object that "process" of a control socket answers (io/ctlsock.h). */
 json_t *own_process_json(const struct self *s);
 

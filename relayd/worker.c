@@ -33,6 +33,7 @@ struct worker {
 	struct timer grace;        /* for identity and configuration to come */
 	bool draining;
 	struct timer drain_deadline;
+	const atomic_bool *overloaded;
 	void (*drained)(void *arg);
 	void *arg;
 };
@@ -157,11 +158,14 @@ socket_closed(struct thread *th)
 static bool
 has_room(struct worker *w, int fd)
 {
-	if (w->flows.n + server_tunnels(w->server) < w->flows_max)
+	bool memory = atomic_load_explicit(w->overloaded, memory_order_relaxed);
+
+	if (!memory && w->flows.n + server_tunnels(w->server) < w->flows_max)
 		return true;
 	events_count(w->flows.events, COUNT_LIMIT_REFUSED);
 	if (flow_may_log(&w->flows))
-		log_warn("connection refused: limits.connections is reached", LF_UINT("limit", w->flows_max));
+		log_warn("connection refused: a limit is reached",
+		    LF_STR("limit", memory ? "limits.memory" : "limits.connections"));
 	sock_reset_on_close(fd);
 	(void)close(fd);
 	return false;
@@ -434,16 +438,17 @@ worker_main(void *arg)
 }
 
 enum tulle_err
-worker_start(struct worker **ret, unsigned int index, const struct host_config *config,
-    const struct worker_sockets *sockets, struct events_writer *events, void (*drained)(void *arg), void *arg)
+worker_start(struct worker **ret, unsigned int index, const struct worker_start *start)
 {
+	const struct host_config *config = start->config;
 	struct worker *w = calloc(1, sizeof(*w));
 	enum tulle_err e;
 
 	if (w == NULL)
 		return TULLE_ENOMEM;
-	w->drained = drained;
-	w->arg = arg;
+	w->overloaded = start->overloaded;
+	w->drained = start->drained;
+	w->arg = start->arg;
 	w->flows_max = config->limits.connections / config->relay.workers;
 	e = loop_new(&w->loop);
 	if (e != TULLE_OK)
@@ -457,13 +462,13 @@ worker_start(struct worker **ret, unsigned int index, const struct host_config *
 		e = server_new(&w->server, &w->th, &w->creds, &server_events, w);
 	if (e != TULLE_OK)
 		goto fail;
-	flows_init(&w->flows, &w->th, &w->creds, w->pool, events);
+	flows_init(&w->flows, &w->th, &w->creds, w->pool, start->events);
 	w->flows.ports.outbound = (uint16_t)config->ports.outbound;
 	w->flows.ports.inbound = (uint16_t)config->ports.inbound;
 	w->flows.ports.hbone = (uint16_t)config->ports.hbone;
 	w->flows.traces_ppm = config->telemetry.traces_ppm;
 	loop_hook(w->loop, &w->flush, end_of_tick);
-	w->sockets = *sockets;
+	w->sockets = *start->sockets;
 	timer_set(w->loop, &w->grace, GRACE_MS, grace_over);
 	if (pthread_create(&w->id, NULL, worker_main, w) != 0)
 		e = TULLE_ESYS;

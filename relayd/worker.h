@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "events/write.h"
 #include "manifest/host.h"
@@ -21,13 +22,17 @@ struct worker_sockets {
 	int outbound, inbound, hbone; /* -1: that side is off */
 };
 
-/*
- * Starts a thread.  <config> is lent for the life of the worker; <drained>
- * is called in the worker's thread when a drain is over.
- * TULLE_ENOMEM, TULLE_ESYS.
- */
-enum tulle_err worker_start(struct worker **ret, unsigned int index, const struct host_config *config,
-    const struct worker_sockets *sockets, struct events_writer *events, void (*drained)(void *arg), void *arg);
+struct worker_start {
+	const struct host_config *config;     /* lent for the life of the worker */
+	const struct worker_sockets *sockets; /* copied */
+	struct events_writer *events;         /* lent */
+	const atomic_bool *overloaded;        /* lent; set: memory is short, nobody new is let in */
+	void (*drained)(void *arg);           /* called in the worker's thread when a drain is over */
+	void *arg;
+};
+
+/* Starts a thread.  TULLE_ENOMEM, TULLE_ESYS. */
+enum tulle_err worker_start(struct worker **ret, unsigned int index, const struct worker_start *start);
 
 /* From any thread: what follows is done by the worker, soon, in the order of the calls. */
 void worker_configure(struct worker *w, const struct snapshot *snapshot); /* takes a reference of its own */

@@ -107,7 +107,7 @@ static const struct schema relay_section = SECTION("relay", relay_fields);
 
 static const struct field limits_fields[] = {
 	NUM("connections", limits.connections, 16, 4000000, "connections at a time"),
-	VALUE("memory", limits.memory, value_size, "bytes of buffers"),
+	VALUE("memory", limits.memory, value_size, "bytes the relay may hold before it lets nobody new in"),
 	END,
 };
 static const struct schema limits_section = SECTION("limits", limits_fields);
