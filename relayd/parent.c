@@ -23,6 +23,7 @@
 
 #define NAME "tulle-relayd-parent"
 #define ANSWER_MS 10000       /* how long a caller of the control socket waits for the relay process */
+#define STATUS_MAX (16u << 20)
 #define ADDRESS_CHECK_MS 10000
 #define RESTART_MIN_MS 50
 #define RESTART_MAX_MS 1000   /* a new relay process is up within a second */
@@ -194,7 +195,12 @@ on_status_reply(struct parent *p, struct msg *m)
 	json_t *relay;
 	size_t len;
 
-	if (m->len != sizeof(head) || msg_unseal(fd, 16u << 20, &text, &len) != TULLE_OK)
+	if (m->len < sizeof(head))
+		return;
+	len = m->len - sizeof(head);
+	if (fd == -1)
+		text = strndup((const char *)m->body + sizeof(head), len);
+	else if (msg_unseal(fd, STATUS_MAX, &text, &len) != TULLE_OK)
 		return;
 	memcpy(&head, m->body, sizeof(head));
 	LIST_FOREACH(w, &p->waiting, link)
@@ -202,7 +208,7 @@ on_status_reply(struct parent *p, struct msg *m)
 			break;
 	if (w == NULL)
 		return;
-	relay = json_loadb(text, len, 0, NULL);
+	relay = text != NULL ? json_loadb(text, len, 0, NULL) : NULL;
 	if (w->what == WAIT_PROCESS) {
 		json_t *self = ctl_process(NAME);
 

@@ -242,13 +242,28 @@ services_json(const struct snapshot *s)
 	return all;
 }
 
+/* In the message itself if it fits: there may be no descriptor left for a file. */
+static void
+send_text(struct relay *r, const struct wire_status *head, const char *text)
+{
+	size_t len = strlen(text);
+	int AUTO_FD fd = -1;
+
+	if (len <= MSG_BODY_MAX - sizeof(*head)) {
+		memcpy(r->msg.body, head, sizeof(*head));
+		memcpy(r->msg.body + sizeof(*head), text, len);
+		(void)msg_send(r->start->channel, WIRE_STATUS_REPLY, r->msg.body, sizeof(*head) + len, NULL, 0);
+	} else if (msg_seal(&fd, text, len) == TULLE_OK) {
+		(void)msg_send(r->start->channel, WIRE_STATUS_REPLY, head, sizeof(*head), &fd, 1);
+	}
+}
+
 static void
 send_report(struct relay *r, struct report *p)
 {
 	const struct wire_status head = { .id = p->id };
 	json_t *doc = json_pack("{s:i, s:b, s:b, s:o, s:o}", "pid", (int)getpid(), "ready", r->ready, "draining", r->draining,
 	    "identities", identity_json(r), "workers", p->workers);
-	int AUTO_FD fd = -1;
 	char *text;
 
 	(void)json_object_set_new(doc, "identity_source", identity_client_json(r->identity));
@@ -260,8 +275,8 @@ send_report(struct relay *r, struct report *p)
 	(void)json_object_set_new(doc, "process", own_process_json(&r->self));
 	text = json_dumps(doc, JSON_COMPACT);
 	json_decref(doc);
-	if (text != NULL && msg_seal(&fd, text, strlen(text)) == TULLE_OK)
-		(void)msg_send(r->start->channel, WIRE_STATUS_REPLY, &head, sizeof(head), &fd, 1);
+	if (text != NULL)
+		send_text(r, &head, text);
 	free(text);
 	free(p);
 }

@@ -23,7 +23,7 @@ enum wire {
 	/* relay process to parent */
 	WIRE_CONFIG_RESULT,  /* struct wire_result, then the text of errors and warnings */
 	WIRE_DIAL,           /* nothing: connect to the Workload API */
-	WIRE_STATUS_REPLY,   /* struct wire_status, descriptor: sealed JSON */
+	WIRE_STATUS_REPLY,   /* struct wire_status, then JSON, or a descriptor: sealed JSON */
 	WIRE_READY,          /* struct wire_flag: has an identity and a configuration, or not */
 };
 

@@ -47,6 +47,7 @@ class Daemon:
         self.host, self.name = host, name
         self.log_path = os.path.join(host.work, name + ".log")
         self.log_file = open(self.log_path, "ab")
+        self.log_from = self.log_file.tell()  # what an earlier process of this name said is not its word
         enter = ["ip", "netns", "exec", host.ns.name] if uid is None else [
             "nsenter", f"--net=/run/netns/{host.ns.name}", "setpriv", f"--reuid={uid}", f"--regid={uid}",
             "--clear-groups", "--"]
@@ -61,8 +62,9 @@ class Daemon:
         return self.proc.poll() is None
 
     def log(self):
-        with open(self.log_path, encoding="utf-8", errors="replace") as f:
-            return f.read()
+        with open(self.log_path, "rb") as f:
+            f.seek(self.log_from)
+            return f.read().decode(errors="replace")
 
     def lines(self, message=None):
         """The JSON lines of the log, those with one message if it is given."""
@@ -167,9 +169,10 @@ class Host:
     def status(self):
         return json.loads(self.tulle("status", "--json", check=False).stdout)
 
-    def start(self, name, *args):
+    def start(self, name, *args, wrap=()):
+        """A daemon of Tulle; <wrap> is a program that runs it (prlimit, strace)."""
         assert name not in self.daemons or not self.daemons[name].alive(), f"{name} runs already"
-        argv = [binary("tulle-" + name), "--root", self.root, *args]
+        argv = [*wrap, binary("tulle-" + name), "--root", self.root, *args]
         self.daemons[name] = Daemon(self, name, argv)
         return self.daemons[name]
 
