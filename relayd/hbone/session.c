@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "hbone/session.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -11,12 +10,6 @@
 #define FLUSH_TURNS 4          /* sends of one tunnel in one tick, each of some 256 KiB */
 #define RESETS_BURST 10000     /* a bucket per tunnel: resets of one aborting client cost its neighbours nothing */
 #define RESETS_PER_SEC 1000
-
-/* A request under way to becoming a stream; the user data of the nghttp2 stream until then. */
-struct request {
-	bool connect;
-	char authority[HBONE_AUTHORITY_MAX + 1];
-};
 
 static struct hbone *
 hbone_of(struct tlsconn *c)
@@ -222,18 +215,17 @@ hbone_flush_all(struct thread *th)
 
 /* ---- receiving -------------------------------------------------------- */
 
+/* Header blocks never interleave (RFC 9113 4.3), so one place for a request is enough. */
 static int
 on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 {
 	struct hbone *h = arg;
-	struct request *r;
 
-	if (!h->server || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-		return 0;
-	r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	(void)nghttp2_session_set_stream_user_data(h2, frame->hd.stream_id, r);
+	(void)h2;
+	if (h->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+		h->request.connect = false;
+		h->request.authority[0] = '\0';
+	}
 	return 0;
 }
 
@@ -247,27 +239,27 @@ static int
 on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, size_t namelen, const uint8_t *value,
     size_t valuelen, uint8_t flags, void *arg)
 {
-	void *user = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
 	struct hbone *h = arg;
-	struct request *r = user;
+	struct hstream *s;
 
 	(void)flags;
-	if (frame->hd.type != NGHTTP2_HEADERS || user == NULL)
+	if (frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
 	if (!h->server) {
 		/* The answer: nghttp2 has checked that :status is three digits. */
-		if (frame->headers.cat == NGHTTP2_HCAT_RESPONSE && name_is(name, namelen, ":status") && valuelen == 3)
-			hstream_answered(user, (value[0] - '0') * 100 + (value[1] - '0') * 10 + value[2] - '0');
+		s = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
+		if (s != NULL && frame->headers.cat == NGHTTP2_HCAT_RESPONSE && name_is(name, namelen, ":status") && valuelen == 3)
+			hstream_answered(s, (value[0] - '0') * 100 + (value[1] - '0') * 10 + value[2] - '0');
 		return 0;
 	}
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
-	/* baggage, forwarded and their like are claims of whoever holds a certificate: never used to decide (HB-33) */
+	/* baggage, forwarded and their like are claims of whoever holds a certificate: never used to decide */
 	if (name_is(name, namelen, ":method")) {
-		r->connect = name_is(value, valuelen, "CONNECT");
+		h->request.connect = name_is(value, valuelen, "CONNECT");
 	} else if (name_is(name, namelen, ":authority") && valuelen <= HBONE_AUTHORITY_MAX) {
-		memcpy(r->authority, value, valuelen);
-		r->authority[valuelen] = '\0';
+		memcpy(h->request.authority, value, valuelen);
+		h->request.authority[valuelen] = '\0';
 	}
 	return 0;
 }
@@ -275,16 +267,8 @@ on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, 
 static void
 headers_complete(struct hbone *h, const nghttp2_frame *frame)
 {
-	struct request *r;
-
-	if (!h->server || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-		return;
-	r = nghttp2_session_get_stream_user_data(h->h2, frame->hd.stream_id);
-	(void)nghttp2_session_set_stream_user_data(h->h2, frame->hd.stream_id, NULL);
-	if (r == NULL)
-		return;
-	h->events->request(h, frame->hd.stream_id, r->connect, r->authority);
-	free(r);
+	if (h->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+		h->events->request(h, frame->hd.stream_id, h->request.connect, h->request.authority);
 }
 
 /* Counts what a peer resets; an endless row of resets ends the tunnel, a burst does not. */

@@ -62,6 +62,10 @@ struct hbone {
 	TAILQ_HEAD(, hstream) streams;
 	TAILQ_HEAD(, hstream) starved; /* whose source has bytes that could not be taken yet */
 	unsigned int nstreams;
+	struct {
+		bool connect;
+		char authority[HBONE_AUTHORITY_MAX + 1];
+	} request;                     /* servers: the one whose header block is coming in */
 	uint64_t heard_ms;             /* when a frame last came */
 	struct timer ping;
 	uint64_t resets_ms;            /* bucket against endless resets: when it was last filled */
