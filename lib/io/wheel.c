@@ -2,12 +2,14 @@
 #include "io/wheel.h"
 
 #include <limits.h>
+#include <string.h>
 
 void
 wheel_init(struct wheel *w, uint64_t now_ms)
 {
 	w->tick = now_ms / WHEEL_SLOT_MS;
 	w->count = 0;
+	memset(w->near, 0, sizeof(w->near));
 	for (int level = 0; level < WHEEL_LEVELS; level++)
 		for (int i = 0; i < WHEEL_SLOTS; i++)
 			LIST_INIT(&w->slot[level][i]);
@@ -26,6 +28,7 @@ place(struct wheel *w, struct timer *t)
 	uint64_t at = (t->due + WHEEL_SLOT_MS - 1) / WHEEL_SLOT_MS; /* round up: never early */
 	uint64_t span = (uint64_t)WHEEL_SLOTS << level_shift(WHEEL_LEVELS - 1);
 	uint64_t ahead;
+	unsigned int i;
 	int level = 0;
 
 	if (at <= w->tick)
@@ -35,7 +38,10 @@ place(struct wheel *w, struct timer *t)
 		at = w->tick + span - 1; /* looked at again when that slot comes */
 	while (level < WHEEL_LEVELS - 1 && ahead > (uint64_t)WHEEL_SLOTS << level_shift(level))
 		level++;
-	LIST_INSERT_HEAD(&w->slot[level][at >> level_shift(level) & (WHEEL_SLOTS - 1)], t, link);
+	i = (unsigned int)(at >> level_shift(level)) & (WHEEL_SLOTS - 1);
+	LIST_INSERT_HEAD(&w->slot[level][i], t, link);
+	if (level == 0)
+		w->near[i / 64] |= UINT64_C(1) << i % 64;
 }
 
 void
@@ -54,6 +60,16 @@ wheel_remove(struct wheel *w, struct timer *t)
 	w->count--;
 }
 
+/* Moves all timers of one list to another, which was empty. */
+static void
+take_all(struct timer_list *from, struct timer_list *to)
+{
+	*to = *from;
+	if (LIST_FIRST(to) != NULL)
+		LIST_FIRST(to)->link.le_prev = &LIST_FIRST(to);
+	LIST_INIT(from);
+}
+
 /* Spreads one slot of a higher level over the levels below. */
 static void
 cascade(struct wheel *w, int level)
@@ -62,11 +78,7 @@ cascade(struct wheel *w, int level)
 	struct timer *t;
 	unsigned int i = (unsigned int)(w->tick >> level_shift(level)) & (WHEEL_SLOTS - 1);
 
-	LIST_INIT(&moving);
-	while ((t = LIST_FIRST(&w->slot[level][i])) != NULL) {
-		LIST_REMOVE(t, link);
-		LIST_INSERT_HEAD(&moving, t, link);
-	}
+	take_all(&w->slot[level][i], &moving);
 	w->tick--; /* so that a timer due in this very slot may go into it */
 	while ((t = LIST_FIRST(&moving)) != NULL) {
 		LIST_REMOVE(t, link);
@@ -79,6 +91,7 @@ void
 wheel_advance(struct wheel *w, uint64_t now_ms)
 {
 	uint64_t target = now_ms / WHEEL_SLOT_MS;
+	struct timer_list due;
 	struct timer *t;
 
 	if (w->count == 0 && target > w->tick) {
@@ -86,14 +99,14 @@ wheel_advance(struct wheel *w, uint64_t now_ms)
 		return;
 	}
 	while (w->tick < target) {
-		struct timer_list *slot;
-
 		w->tick++;
 		for (int level = WHEEL_LEVELS - 1; level > 0; level--)
 			if ((w->tick & ((UINT64_C(1) << level_shift(level)) - 1)) == 0)
 				cascade(w, level);
-		slot = &w->slot[0][w->tick & (WHEEL_SLOTS - 1)];
-		while ((t = LIST_FIRST(slot)) != NULL) {
+		/* Taken out first: what is set meanwhile for a whole turn ahead goes into this very slot. */
+		take_all(&w->slot[0][w->tick & (WHEEL_SLOTS - 1)], &due);
+		w->near[(w->tick & (WHEEL_SLOTS - 1)) / 64] &= ~(UINT64_C(1) << w->tick % 64);
+		while ((t = LIST_FIRST(&due)) != NULL) {
 			wheel_remove(w, t);
 			t->fire(t);
 		}
@@ -103,16 +116,20 @@ wheel_advance(struct wheel *w, uint64_t now_ms)
 int
 wheel_wait(const struct wheel *w, uint64_t now_ms)
 {
-	uint64_t tick, wake;
+	uint64_t wake;
 	unsigned int i;
 
 	if (w->count == 0)
 		return -1;
 	/* The next slot in use, or the next turn of level 0, when others come down. */
-	for (i = 1; i < WHEEL_SLOTS; i++) {
-		tick = w->tick + i;
-		if (!LIST_EMPTY(&w->slot[0][tick & (WHEEL_SLOTS - 1)]) || (tick & (WHEEL_SLOTS - 1)) == 0)
+	for (i = 1; (w->tick + i) % WHEEL_SLOTS != 0; i++) {
+		uint64_t bits = w->near[(w->tick + i) % WHEEL_SLOTS / 64] >> (w->tick + i) % 64;
+
+		if (bits != 0) {
+			i += (unsigned int)__builtin_ctzll(bits);
 			break;
+		}
+		i += 63 - (unsigned int)((w->tick + i) % 64); /* to the end of this word */
 	}
 	wake = (w->tick + i) * WHEEL_SLOT_MS;
 	if (wake <= now_ms)

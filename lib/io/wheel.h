@@ -23,6 +23,7 @@ LIST_HEAD(timer_list, timer);
 struct wheel {
 	uint64_t tick; /* slots passed since time 0; everything before it has fired */
 	unsigned int count;
+	uint64_t near[WHEEL_SLOTS / 64]; /* slots of level 0 that may hold timers, a bit each: asked before every wait */
 	struct timer_list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 

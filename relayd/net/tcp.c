@@ -200,7 +200,7 @@ flush_pieces(struct tcp *t)
 		total += t->th->lent[i].piece.iov_len;
 	}
 	t->lent_first = -1;
-	n = sendmsg(t->fd, &m, MSG_NOSIGNAL);
+	n = m.msg_iovlen == 1 ? send(t->fd, iov[0].iov_base, total, MSG_NOSIGNAL) : sendmsg(t->fd, &m, MSG_NOSIGNAL);
 	if (n == -1 && errno != EAGAIN && errno != EINTR) {
 		fail(t, errno);
 		return;

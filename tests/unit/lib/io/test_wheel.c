@@ -70,4 +70,39 @@ START_TEST(a_cleared_timer_does_not_fire)
 }
 END_TEST
 
-UNIT_MAIN("wheel", timers_fire_once_and_never_early, a_cleared_timer_does_not_fire)
+static struct wheel again_wheel;
+static struct probe again;
+static uint64_t period;
+
+static void
+fire_again(struct timer *t)
+{
+	ck_assert_msg(now >= again.due, "early: due %lu, now %lu", (unsigned long)again.due, (unsigned long)now);
+	again.fired++;
+	again.due = now + period;
+	wheel_add(&again_wheel, t, again.due);
+}
+
+START_TEST(a_timer_that_sets_itself_again_keeps_its_period)
+{
+	/* a whole turn of level 0 is 2,560 ms: the slot is the one that is being emptied */
+	for (period = 2540; period <= 2580; period += 5) {
+		now = 1000;
+		wheel_init(&again_wheel, now);
+		again = (struct probe){ .due = now + period };
+		again.timer.fire = fire_again;
+		wheel_add(&again_wheel, &again.timer, again.due);
+		while (now < 1000 + 10 * period + 9 * 2 * WHEEL_SLOT_MS) {
+			int wait = wheel_wait(&again_wheel, now);
+
+			ck_assert_int_ge(wait, 0);
+			now += wait > 0 ? (uint64_t)wait : 1;
+			wheel_advance(&again_wheel, now);
+		}
+		ck_assert_int_ge(again.fired, 9);
+		ck_assert_int_le(again.fired, 11);
+	}
+}
+END_TEST
+
+UNIT_MAIN("wheel", a_timer_that_sets_itself_again_keeps_its_period, timers_fire_once_and_never_early, a_cleared_timer_does_not_fire)
