@@ -193,8 +193,10 @@ run_tokens(void *arg, struct ctl_call *call, const json_t *args)
 	struct daemon *d = arg;
 
 	(void)args;
-	if (is_authority(d, call))
-		ctl_ok(call, json_pack("{so}", "tokens", tokens_status(d->store, clock_wall_sec())));
+	if (!is_authority(d, call))
+		return;
+	(void)tokens_expire(d->store, clock_wall_sec());
+	ctl_ok(call, json_pack("{so}", "tokens", tokens_status(d->store, clock_wall_sec())));
 }
 
 static void

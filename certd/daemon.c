@@ -157,6 +157,14 @@ fleet_failed(void *arg, const char *id, const char *why)
 	keeper_fail(d->keeper, id, why);
 }
 
+static void
+fleet_is_back(void *arg)
+{
+	struct daemon *d = arg;
+
+	keeper_kick(d->keeper);
+}
+
 static enum tulle_err
 want(struct daemon *d, const struct config *c)
 {
@@ -169,6 +177,7 @@ static void
 fleet_is_joined(void *arg)
 {
 	struct daemon *d = arg;
+	struct der roots = fleet_roots(d->fleet);
 
 	if (d->authority != NULL) { /* its own was only for itself: daemon_become_member() has made sure */
 		log_notice("this host's own authority is laid down: it has joined a fleet");
@@ -177,13 +186,13 @@ fleet_is_joined(void *arg)
 		d->authority = authority_close(d->authority);
 	}
 	(void)snprintf(d->td, sizeof(d->td), "%s", fleet_td(d->fleet));
-	if (want(d, d->config) != TULLE_OK)
+	if (keeper_roots(d->keeper, d->td, roots.p, roots.len) != TULLE_OK || want(d, d->config) != TULLE_OK)
 		log_error("the identities of this host could not be set up");
 	keeper_kick(d->keeper);
 }
 
 static const struct fleet_handler fleet_handler = { .certificate = fleet_certificate, .failed = fleet_failed,
-	.joined = fleet_is_joined };
+	.back = fleet_is_back, .joined = fleet_is_joined };
 
 /* ---- the authority ---- */
 

@@ -146,7 +146,10 @@ note_clock(struct fleet *f, int64_t theirs)
 		log_warn("this host's clock and the authority's differ: certificates may be refused", LF_INT("seconds", skew));
 	f->skew = skew;
 	f->last_success = clock_wall_sec();
-	f->error[0] = '\0';
+	if (f->error[0] != '\0') {
+		f->error[0] = '\0';
+		f->handler->back(f->arg);
+	}
 }
 
 static void finish_join(struct fleet *f, const char *error);
@@ -164,8 +167,8 @@ renewal_failed(struct fleet *f, const char *why)
 	f->next = key_unref(f->next);
 	f->failures++;
 	(void)crypt_random(&draw, sizeof(draw));
-	f->retry_at = now + renew_retry(f->failures, left > 0 ? left : INT64_C(20) * RENEW_RETRY_MAX, draw);
-	LOG_AT(left <= 0 ? LOG_LVL_ERROR : LOG_LVL_WARN, "the node's certificate was not renewed", LF_STR("reason", why),
+	f->retry_at = now + renew_retry(f->failures, left + now - f->node.issued, left, draw);
+	LOG_AT(!renew_worth_saying(f->failures) ? LOG_LVL_DEBUG : left <= 0 ? LOG_LVL_ERROR : LOG_LVL_WARN, "the node's certificate was not renewed", LF_STR("reason", why),
 	    LF_UINT("failures", f->failures), LF_INT("remaining", left / 1000));
 }
 
@@ -713,6 +716,12 @@ const char *
 fleet_td(const struct fleet *f)
 {
 	return f->node.joined ? f->node.td : NULL;
+}
+
+struct der
+fleet_roots(const struct fleet *f)
+{
+	return (struct der){ buf_head(&f->node.roots), buf_len(&f->node.roots) };
 }
 
 json_t *

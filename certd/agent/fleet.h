@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "io/loop.h"
 #include "store/store.h"
+#include "tls/der.h"
 
 struct fleet;
 
@@ -27,6 +28,8 @@ struct fleet_handler {
 	    size_t roots_len);
 	/* It did not: for people. */
 	void (*failed)(void *arg, const char *id, const char *why);
+	/* The authority answers again after a failure. */
+	void (*back)(void *arg);
 	/* Joined: fleet_td() is known from now on. */
 	void (*joined)(void *arg);
 };
@@ -54,6 +57,9 @@ bool fleet_is_member(const struct fleet *f);
 
 /* The trust domain; NULL before joining. */
 const char *fleet_td(const struct fleet *f);
+
+/* Its roots; only after joining.  Lent. */
+struct der fleet_roots(const struct fleet *f);
 
 /* Orders a certificate; the answer comes through the handler, never from within this call. */
 void fleet_order(struct fleet *f, const char *id, int64_t ttl, const uint8_t *csr, size_t len);

@@ -202,10 +202,10 @@ fail(struct keeper *k, struct slot *s, const char *why)
 	s->ordered = false;
 	s->next_key = key_unref(s->next_key);
 	s->failures++;
-	wait = renew_retry(s->failures, s->current != NULL ? s->end - now : 0, draw());
+	wait = renew_retry(s->failures, s->current != NULL ? s->end - s->issued : 0, s->end - now, draw());
 	s->retry_at = now + wait;
 	(void)snprintf(s->failure, sizeof(s->failure), "%s", why);
-	log_warn("no certificate", LF_STR("id", s->id), LF_STR("reason", why), LF_UINT("failures", s->failures),
+	LOG_AT(renew_worth_saying(s->failures) ? LOG_LVL_WARN : LOG_LVL_DEBUG, "no certificate", LF_STR("id", s->id), LF_STR("reason", why), LF_UINT("failures", s->failures),
 	    LF_INT("retry_ms", wait));
 	(void)k;
 }
@@ -523,6 +523,16 @@ keeper_want(struct keeper *k, const char *td, const struct keeper_wanted *wanted
 	return TULLE_OK;
 }
 
+static void
+drop(struct slot *s)
+{
+	log_notice("a certificate was dropped: its root is not one of ours any more", LF_STR("id", s->id),
+	    LF_STR("serial", s->current->facts.serial));
+	s->current = identity_unref(s->current);
+	s->retry_at = 0;
+	s->alarm = RENEW_FINE;
+}
+
 enum tulle_err
 keeper_roots(struct keeper *k, const char *td, const uint8_t *roots, size_t len)
 {
@@ -534,6 +544,9 @@ keeper_roots(struct keeper *k, const char *td, const uint8_t *roots, size_t len)
 	e = set_roots(k, roots, len);
 	if (e)
 		return e;
+	for (size_t i = 0; i < k->n; i++)
+		if (k->slots[i].current != NULL && verify(k, k->slots[i].current) == SVID_UNKNOWN_CA)
+			drop(&k->slots[i]);
 	k->changed = true;
 	timer_set(k->loop, &k->timer, 1, due);
 	return TULLE_OK;

@@ -75,7 +75,11 @@ struct keeper *keeper_free(struct keeper *k);
  */
 enum tulle_err keeper_want(struct keeper *k, const char *td, const struct keeper_wanted *wanted, size_t n);
 
-/* The roots of our trust domain <td>, in a row; copied.  TULLE_EINVAL, TULLE_ENOMEM. */
+/*
+ * The roots of our trust domain <td>, in a row; copied.  A certificate that
+ * they do not vouch for is dropped and ordered anew: nobody who has these
+ * roots would believe it.  TULLE_EINVAL, TULLE_ENOMEM.
+ */
 enum tulle_err keeper_roots(struct keeper *k, const char *td, const uint8_t *roots, size_t len);
 
 /* A certificate for an order.  TULLE_EINVAL: it is not good and was refused (logged); the order counts as failed. */

@@ -16,18 +16,24 @@ renew_at(int64_t issued, int64_t end, uint32_t draw)
 }
 
 int64_t
-renew_retry(unsigned int failures, int64_t left, uint32_t draw)
+renew_retry(unsigned int failures, int64_t life, int64_t left, uint32_t draw)
 {
 	unsigned int doublings = failures > 0 ? failures - 1 : 0;
 	int64_t most = doublings >= 6 ? RENEW_RETRY_MAX : (int64_t)RENEW_RETRY_MIN << doublings;
 
 	if (most > RENEW_RETRY_MAX)
 		most = RENEW_RETRY_MAX;
-	if (left > 0 && most > left / 20)
-		most = left / 20;
+	if (life > 0 && most > (left > 0 ? left : life) / 20)
+		most = (left > 0 ? left : life) / 20;
 	if (most <= RETRY_FLOOR)
 		return RETRY_FLOOR;
 	return RETRY_FLOOR + draw % (uint32_t)(most - RETRY_FLOOR + 1);
+}
+
+bool
+renew_worth_saying(unsigned int failures)
+{
+	return (failures & (failures - 1)) == 0;
 }
 
 /* Percent of the life at which each alarm begins. */

@@ -9,6 +9,7 @@
 #ifndef TULLE_CERTD_AGENT_RENEW_H
 #define TULLE_CERTD_AGENT_RENEW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define RENEW_RETRY_MIN 1000
@@ -20,9 +21,13 @@ int64_t renew_at(int64_t issued, int64_t end, uint32_t draw);
 /*
  * How long to wait after failure number <failures> (from 1): up to one second
  * doubling to 60, anything of it (full jitter), never more than a twentieth
- * of what is left to live, never less than 100 ms.
+ * of what is left to live (once nothing is: of the whole life), never less
+ * than 100 ms.  <life> 0: there is no certificate yet.
  */
-int64_t renew_retry(unsigned int failures, int64_t left, uint32_t draw);
+int64_t renew_retry(unsigned int failures, int64_t life, int64_t left, uint32_t draw);
+
+/* Is this failure worth a line in the log?  The first, second, fourth, eighth... are. */
+bool renew_worth_saying(unsigned int failures);
 
 enum renew_alarm { RENEW_FINE, RENEW_33, RENEW_20, RENEW_10, RENEW_5, RENEW_EXPIRED };
 

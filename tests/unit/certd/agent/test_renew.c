@@ -29,23 +29,27 @@ START_TEST(a_failure_is_tried_again_soon_then_less_often)
 
 	for (unsigned int n = 1; n <= 8; n++)
 		for (uint32_t draw = 0; draw < 70000; draw += 13) {
-			int64_t wait = renew_retry(n, 24 * HOUR, draw);
+			int64_t wait = renew_retry(n, 24 * HOUR, 24 * HOUR, draw);
 
 			ck_assert_int_ge(wait, 100);
 			ck_assert_int_le(wait, most[n - 1]);
 		}
-	ck_assert_int_le(renew_retry(UINT32_MAX, 24 * HOUR, UINT32_MAX), 60000);
+	ck_assert_int_le(renew_retry(UINT32_MAX, 24 * HOUR, 24 * HOUR, UINT32_MAX), 60000);
 }
 END_TEST
 
 START_TEST(a_short_rest_of_life_is_never_waited_away)
 {
 	for (uint32_t draw = 0; draw < 5000; draw++) {
-		ck_assert_int_le(renew_retry(9, 10000, draw), 500);
-		ck_assert_int_eq(renew_retry(9, 1000, draw), 100);
+		ck_assert_int_le(renew_retry(9, HOUR, 10000, draw), 500);
+		ck_assert_int_eq(renew_retry(9, HOUR, 1000, draw), 100);
 	}
-	/* Nothing left to lose: the plain schedule. */
-	ck_assert_int_le(renew_retry(9, 0, 59999), 60000);
+	/* Nothing left to lose: a twentieth of the life; none yet: the plain schedule. */
+	for (uint32_t draw = 0; draw < 70000; draw += 11) {
+		ck_assert_int_le(renew_retry(9, 20000, -5, draw), 1000);
+		ck_assert_int_le(renew_retry(9, 0, 0, draw), 60000);
+	}
+	ck_assert(renew_worth_saying(1) && renew_worth_saying(2) && !renew_worth_saying(3) && renew_worth_saying(64));
 }
 END_TEST
 

@@ -1,0 +1,565 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""certd end to end: identities served, renewed, kept over restarts; hosts that join; mistakes."""
+import datetime
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import certd
+import mesh
+import netns
+import pytest
+
+WEB_RULE = f"- {{serviceAccount: shop/cart, match: {{uid: \"{certd.WEB}\"}}}}\n"
+
+
+@pytest.fixture
+def world():
+    w = certd.World()
+    yield w
+    w.close()
+
+
+@pytest.fixture
+def solo(world):
+    h = world.host("solo", "ttl: 20s, default: ns/default/sa/web-1")
+    h.write("identities.yaml", WEB_RULE)
+    return h.start()
+
+
+def verify(folder, purpose="sslserver"):
+    return subprocess.run(["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", f"{folder}/svid_bundle.pem",
+                           "-untrusted", f"{folder}/svid.pem", f"{folder}/svid.pem"], capture_output=True, text=True)
+
+
+# ---- who gets what -----------------------------------------------------------
+
+
+def test_each_caller_gets_what_is_its_own(solo):
+    assert solo.ids(certd.WEB) == ["ns/shop/sa/cart"]
+    relay = solo.svids(certd.UID["relayd"])
+    assert [(s["id"], s["hint"]) for s in relay] == [
+        ("spiffe://certd.test/ns/default/sa/web-1", "default/web-1"), ("spiffe://certd.test/ns/shop/sa/cart", "shop/cart")]
+    done = solo.tulle("svid", uid=7799)
+    assert done.returncode == 1 and "PERMISSION_DENIED" in done.stderr
+    line = solo.wait("workload refused")
+    assert line["uid"] == 7799 and "line 1: its uid is another" in line["reason"]
+
+
+def test_why_says_the_same(solo):
+    sleeper = subprocess.Popen(["setpriv", f"--reuid={certd.WEB}", "--clear-groups", "sleep", "60"])
+    try:
+        netns.wait_for(lambda: str(certd.WEB) in open(f"/proc/{sleeper.pid}/status").read())
+        done = solo.tulle("why", str(sleeper.pid))
+        assert done.returncode == 0 and "gets spiffe://certd.test/ns/shop/sa/cart" in done.stdout
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    done = solo.tulle("why", str(os.getpid()))
+    assert done.returncode == 1 and "its uid is another" in done.stdout
+
+
+def test_openssl_believes_what_is_served(solo, world):
+    folder = os.path.join(world.top, "out")
+    os.mkdir(folder)
+    os.chown(folder, certd.WEB, certd.WEB)
+    assert solo.tulle("svid", "--write", folder, uid=certd.WEB).returncode == 0
+    for purpose in ("sslserver", "sslclient"):
+        done = verify(folder, purpose)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert os.stat(f"{folder}/svid_key.pem").st_mode & 0o777 == 0o600
+    public = [subprocess.run(["openssl", *c], capture_output=True, check=True).stdout for c in (
+        ("pkey", "-in", f"{folder}/svid_key.pem", "-pubout"), ("x509", "-in", f"{folder}/svid.pem", "-noout", "-pubkey"))]
+    assert public[0] == public[1]
+
+
+def grpc(host, path, *headers):
+    """A bare call by curl; the trailers or headers as text."""
+    done = subprocess.run(["setpriv", f"--reuid={certd.WEB}", f"--regid={certd.WEB}", "--clear-groups", "--", "curl", "-sv",
+                           "--max-time", "2", "--http2-prior-knowledge", "--unix-socket",
+                           host.path("run/tulle/identity/workload.sock"), "-H", "content-type: application/grpc", "-H",
+                           "te: trailers", *[x for h in headers for x in ("-H", h)], "--data-binary", "@-", "-o", "/dev/null",
+                           f"http://localhost{path}"], input=b"\0\0\0\0\0", capture_output=True)
+    return done.stderr.decode(errors="replace")
+
+
+def test_the_security_header_is_asked_for(solo):
+    good = "workload.spiffe.io: true"
+    for headers in ((), ("workload.spiffe.io: TRUE",), ("workload.spiffe.io: false",), (good, good)):
+        assert "grpc-status: 3" in grpc(solo, "/SpiffeWorkloadAPI/FetchX509SVID", *headers), headers
+    assert "grpc-status" not in grpc(solo, "/SpiffeWorkloadAPI/FetchX509SVID", good)  # the stream stays open
+    assert "grpc-status" not in grpc(solo, "/SpiffeWorkloadAPI/FetchX509Bundles", good)
+    assert "grpc-status: 12" in grpc(solo, "/SpiffeWorkloadAPI/FetchJWTSVID", good)
+
+
+# ---- renewal and restarts ----------------------------------------------------
+
+
+def test_renewals_are_pushed_to_open_streams(world):
+    h = world.host("solo", "ttl: 10s")
+    h.write("identities.yaml", WEB_RULE)
+    h.start()
+    watch = subprocess.Popen(["setpriv", f"--reuid={certd.WEB}", "--clear-groups", "--", mesh.binary("tulle"), "svid", "--root",
+                              h.root, "--json", "--watch"], stdout=subprocess.PIPE, text=True)
+    try:
+        got = [json.loads(watch.stdout.readline())["svids"][0] for _ in range(3)]
+    finally:
+        watch.kill()
+        watch.wait()
+    assert len({s["serial"] for s in got}) == 3
+    for s, following in zip(got, got[1:]):  # half of the life, a tenth more or less, and the second's fraction
+        assert 3 <= following["not_after"] - s["not_after"] <= 7
+        assert s["not_after"] - s["not_before"] <= 10 + 60
+
+
+def test_a_restart_changes_nothing(solo):
+    before = solo.svids()
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        solo.kill(how)
+        solo.start()
+        assert solo.svids()[0]["serial"] == before[0]["serial"]
+    assert len(solo.lines("root made")) == 1 and len(solo.lines("issuing CA prepared")) == 1
+
+
+def test_a_long_stop_is_made_up_for_at_the_start(world):
+    h = world.host("solo", "ttl: 10s")
+    h.write("identities.yaml", WEB_RULE)
+    h.start()
+    before = h.svids()
+    h.kill()
+    time.sleep(10.5)
+    h.start()
+    assert h.svids()[0]["serial"] != before[0]["serial"]
+
+
+def test_the_state_survives_any_cut_of_its_last_bytes(solo):
+    journal = solo.path("var/lib/tulle/certd/journal")
+    solo.kill()
+    with open(journal, "rb") as f:
+        whole = f.read()
+    pin = None
+    for cut in (1, 7, len(whole.splitlines()[-1]) - 1):
+        with open(journal, "wb") as f:
+            f.write(whole[:-cut])
+        solo.start()
+        pin = pin or solo.status()["root_pin"]
+        assert solo.status()["root_pin"] == pin and solo.ids() == ["ns/shop/sa/cart"]
+        solo.kill()
+    with open(journal, "r+b") as f:  # damage in the middle is no cut: said, and the file kept aside
+        f.seek(40)
+        f.write(b"XXXX")
+    solo.start(ready=False)
+    netns.wait_for(lambda: solo.lines("the journal was damaged: what stood behind the damage is lost; a copy is in "
+                                      "journal.damaged") or solo.proc.poll() is not None)
+    assert os.path.exists(journal + ".damaged")
+
+
+def test_what_must_be_secret_is(solo):
+    state = solo.path("var/lib/tulle/certd")
+    assert os.stat(state).st_mode & 0o777 == 0o700 and os.stat(state).st_uid == certd.UID["certd"]
+    for folder, _, files in os.walk(state):
+        for name in files:
+            assert os.stat(os.path.join(folder, name)).st_mode & 0o077 == 0, name
+    with open(f"/proc/{solo.proc.pid}/status", encoding="utf-8") as f:
+        fields = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    assert fields["Uid"].split()[1] == str(certd.UID["certd"]) and int(fields["CapEff"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    sealed = open(os.path.join(state, "svids"), "rb").read()
+    assert b"chain" not in sealed and b"PRIVATE" not in sealed
+
+
+# ---- configuration -----------------------------------------------------------
+
+
+def test_reload_adds_and_drops_identities_on_open_streams(solo):
+    watch = subprocess.Popen(["setpriv", f"--reuid={certd.WEB}", "--clear-groups", "--", mesh.binary("tulle"), "svid", "--root",
+                              solo.root, "--json", "--watch"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert len(json.loads(watch.stdout.readline())["svids"]) == 1
+        solo.write("identities.yaml", WEB_RULE + f"- {{serviceAccount: shop/jobs, match: {{uid: \"{certd.WEB}\"}}}}\n")
+        done = solo.tulle("reload", "certd")
+        assert done.returncode == 0, done.stderr
+        netns.wait_for(lambda: len(json.loads(watch.stdout.readline())["svids"]) == 2)
+    finally:
+        watch.kill()
+        watch.wait()
+    solo.write("identities.yaml", "")
+    assert solo.tulle("reload", "certd").returncode == 0
+    assert solo.ids() == []
+
+
+@pytest.mark.parametrize("name,text,place", [
+    ("identities.yaml", "- {serviceAccount: shop, match: {uid: 5}}\n", "identities.yaml:1:"),
+    ("identities.yaml", "- {serviceAccount: shop/cart, match: {}}\n", "identities.yaml:1:"),
+    ("identities.yaml", "- {serviceAccount: shop/cart, match: {uid: no-such-user}}\n", "identities.yaml:1:"),
+    ("tulle.yaml", "trustDomain: certd.test\nidentty: {}\n", "tulle.yaml:2:1"),
+    ("tulle.yaml", "trustDomain: other.test\n", "trustDomain"),
+    ("tulle.yaml", "trustDomain: certd.test\nidentity: {ttl: 200h}\n", "sixth"),
+])
+def test_a_bad_file_is_refused_and_the_old_set_stays(solo, name, text, place):
+    solo.write(name, text)
+    done = solo.tulle("reload", "certd")
+    assert done.returncode == 1 and place in done.stderr, done.stderr
+    assert solo.ids() == ["ns/shop/sa/cart"]
+    solo.proc.send_signal(signal.SIGHUP)
+    solo.wait("not reloaded, the old configuration stays")
+    assert solo.ids() == ["ns/shop/sa/cart"]
+
+
+def refused(h, seconds=10):
+    h.start(ready=False)
+    assert h.proc.wait(seconds * mesh.PATIENCE) == 1
+    return h.log()
+
+
+def test_a_bad_start_says_where(world):
+    h = world.host("bad")
+    h.write("tulle.yaml", "trustDomain: certd.test\nidentity:\n  ttl: soon\n")
+    assert "tulle.yaml:3:8" in refused(h)
+
+
+def test_lengths_that_do_not_fit_are_an_error_at_the_start(world):
+    assert "sixth of the issuing CA" in refused(world.host("long", "ttl: 200h"))
+
+
+def test_a_busy_port_is_named(world):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        h = world.host("busy", authority=s.getsockname()[1])
+        text = refused(h)
+    assert f"127.0.0.1:{h.authority}" in text and "somebody else listens there" in text
+
+
+def test_a_second_one_is_kept_out(solo):
+    done = subprocess.run([mesh.binary("tulle-certd"), "--root", solo.root], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "another tulle-certd answers there already" in done.stderr
+    assert solo.ids() == ["ns/shop/sa/cart"]
+
+
+def test_an_unwritable_run_folder_is_named(world):
+    h = world.host("run")
+    os.makedirs(h.path("run"))
+    open(h.path("run/tulle"), "w").close()
+    assert "/run/tulle/identity" in refused(h)
+
+
+def test_a_missing_user_is_named(world):
+    h = world.host("user")
+    h.write("tulle.yaml", "users: {certd: no-such-user}\n")
+    assert 'no user "no-such-user"' in refused(h)
+
+
+def test_the_command_line():
+    certd_binary = mesh.binary("tulle-certd")
+    for args, code in ((["--help"], 0), (["--version"], 0), (["--nonsense"], 2), (["extra"], 2), (["--root", "relative"], 2),
+                       (["ca"], 2), (["ca", "import"], 2), (["ca", "--help"], 0)):
+        done = subprocess.run([certd_binary, *args], capture_output=True, text=True, timeout=10)
+        assert done.returncode == code, (args, done)
+        assert done.stdout if code == 0 else done.stderr
+    for verb in ("init", "token", "join", "svid", "why"):
+        assert subprocess.run([mesh.binary("tulle"), verb, "--help"], capture_output=True).returncode == 0
+        assert subprocess.run([mesh.binary("tulle"), verb, "--nonsense"], capture_output=True).returncode == 2
+
+
+def test_a_trust_domain_is_made_up_once(world):
+    h = world.host("solo")
+    h.configure("default: ns/default/sa/x", domain=None)
+    h.start()
+    td = h.status()["trust_domain"]
+    assert td.endswith(".tulle.internal") and len(td.split(".")[0]) == 32
+    h.stop()
+    h.start()
+    assert h.status()["trust_domain"] == td
+
+
+def test_term_ends_it_in_good_order(solo):
+    assert solo.stop() == 0
+
+
+# ---- ca import ---------------------------------------------------------------
+
+
+def stamp(seconds):
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)).strftime("%Y%m%d%H%M%SZ")
+
+
+def test_two_hosts_import_one_root(world):
+    pem, key = certd.openssl_root(os.path.join(world.top, "ca"), "shared", stamp(-5), stamp(30 * 86400))
+    roots = []
+    for name in ("one", "two"):
+        h = world.host(name, f"ttl: 1h, default: ns/default/sa/{name}")
+        done = h.tulle("ca", "import", "--cert", pem, "--key", key)
+        assert done.returncode == 0, done.stderr
+        assert h.tulle("ca", "import", "--cert", pem, "--key", key).returncode == 0  # again
+        h.start()
+        folder = os.path.join(world.top, name + ".out")
+        os.mkdir(folder)
+        os.chown(folder, certd.UID["relayd"], certd.UID["relayd"])
+        assert h.tulle("svid", "--write", folder, uid=certd.UID["relayd"]).returncode == 0
+        assert verify(folder).returncode == 0
+        roots.append(open(f"{folder}/svid_bundle.pem").read().strip())
+        assert "running" in h.tulle("ca", "import", "--cert", pem, "--key", key).stderr
+    assert roots[0] == roots[1] == open(pem).read().strip()
+
+
+def test_a_root_that_is_none_is_refused(world):
+    folder = os.path.join(world.top, "ca")
+    pem, key = certd.openssl_root(folder, "good", stamp(-5), stamp(30 * 86400))
+    old, old_key = certd.openssl_root(folder, "old", stamp(-100), stamp(-10))
+    foreign, foreign_key = certd.openssl_root(folder, "foreign", stamp(-5), stamp(86400), domain="foreign.test")
+    h = world.host("one")
+    for cert, its_key, says in ((pem, old_key, "not the certificate's"), (old, old_key, "expired"),
+                                (foreign, foreign_key, "another trust domain"), (key, key, "CERTIFICATE"),
+                                (pem, "/no/such/file", "/no/such/file")):
+        done = h.tulle("ca", "import", "--cert", cert, "--key", its_key)
+        assert done.returncode == 1 and says in done.stderr, done.stderr
+    assert h.tulle("ca", "import", "--cert", pem, "--key", key).returncode == 0
+    other, other_key = certd.openssl_root(folder, "other", stamp(-5), stamp(30 * 86400))
+    assert "--replace" in h.tulle("ca", "import", "--cert", other, "--key", other_key).stderr
+    assert h.tulle("ca", "import", "--replace", "--cert", other, "--key", other_key).returncode == 0
+
+
+# ---- joining -----------------------------------------------------------------
+
+
+@pytest.fixture
+def authority(world):
+    return world.host("authority", "ttl: 20s, default: ns/default/sa/web-1", authority=certd.free_port()).start()
+
+
+def member(world, name, ttl="20s", account="web-2"):
+    return world.host(name, f"source: fleet, ttl: {ttl}, default: ns/default/sa/{account}").start()
+
+
+RELAY = certd.UID["relayd"]
+
+
+def joined(host, ids, seconds=5):
+    netns.wait_for(lambda: host.ids(RELAY) == ids, seconds * mesh.PATIENCE)
+
+
+def test_a_host_joins_and_gets_what_its_token_allows(world, authority):
+    m = member(world, "member")
+    done = m.tulle("svid", uid=RELAY)
+    assert done.returncode == 1 and "UNAVAILABLE" in done.stderr  # it will have one
+    m.write("identities.yaml", WEB_RULE)
+    assert m.tulle("reload", "certd").returncode == 0
+    token = authority.token("default/web-2")
+    done = m.tulle("join", "-", input=token + "\n")
+    assert done.returncode == 0 and "joined trust domain certd.test" in done.stdout, done.stderr
+    joined(m, ["ns/default/sa/web-2"])
+    assert m.ids(certd.WEB) == []  # shop/cart was not in the token
+    assert "did not allow" in m.wait("no certificate")["reason"]
+    assert authority.wait("refused a certificate")["account"] == "shop/cart"
+    first = m.svids(RELAY)[0]["serial"]
+    netns.wait_for(lambda: m.svids(RELAY)[0]["serial"] != first, 15)  # renewed over mutual TLS
+    status = authority.status()
+    assert [x["accounts"] for x in status["members"]] == [["default/web-2"]] and status["server"]["joins"] == 1
+    assert token.split(".")[2] not in authority.log() + m.log()
+
+
+def test_a_token_works_once_but_again_for_the_same_host(world, authority):
+    one, two = member(world, "one"), member(world, "two")
+    token = authority.token("default/web-2")
+    assert one.tulle("join", token).returncode == 0
+    assert one.tulle("join", token).returncode == 0
+    done = two.tulle("join", token)
+    assert done.returncode == 1 and "refused the token" in done.stderr
+    assert authority.wait("a spent join token was presented by another host")
+    assert "spent" in authority.wait("refused a host")["reason"]
+    assert two.ids(RELAY) == []
+    assert two.tulle("join", authority.token("default/web-2")).returncode == 0
+    joined(two, ["ns/default/sa/web-2"])
+
+
+def test_tokens_that_are_no_good(world, authority):
+    m = member(world, "member")
+    token = authority.token("default/web-2", args=("--ttl", "5s"))
+    for bad, says in (("nonsense", "begins with"), (token[:40], "not whole"), (token.rsplit(".", 4)[0], "not whole")):
+        done = m.tulle("join", bad)
+        assert done.returncode == 1 and says in done.stderr, done.stderr
+    parts = token.split(".", 4)
+    pin = parts[3][:-2] + ("A" if parts[3][-2] != "A" else "B") + parts[3][-1]
+    done = m.tulle("join", ".".join([*parts[:3], pin, parts[4]]))  # somebody else's root
+    assert done.returncode == 1 and "no root with the pinned key" in done.stderr, done.stderr
+    done = m.tulle("join", ".".join([*parts[:4], f"127.0.0.1_{certd.free_port()}"]))
+    assert done.returncode == 1 and "authority 127.0.0.1" in done.stderr, done.stderr
+    forged = parts[2][:-2] + ("A" if parts[2][-2] != "A" else "B") + parts[2][-1]
+    done = m.tulle("join", ".".join([*parts[:2], forged, *parts[3:]]))
+    assert done.returncode == 1 and "refused the token" in done.stderr
+    assert "proof" in authority.wait("refused a host")["reason"]
+    revoked = authority.token("default/web-2")
+    assert authority.tulle("token", "--revoke", revoked.split(".")[1]).returncode == 0
+    assert m.tulle("join", revoked).returncode == 1
+    time.sleep(5)
+    assert m.tulle("join", token).returncode == 1  # expired
+    assert authority.tulle("token", "--list").stdout == "no token is open\n"
+    for args in (("--allow", "nonsense"), ("--allow", "a/b", "--ttl", "200h"), ("--allow", "a/b", "--uses", "0")):
+        assert authority.tulle("token", *args).returncode == 1
+    assert m.tulle("token", "--allow", "a/b").returncode == 1
+
+
+def test_the_member_outlives_its_authority(world, authority):
+    m = member(world, "member")
+    assert m.tulle("join", authority.token("default/web-2")).returncode == 0
+    joined(m, ["ns/default/sa/web-2"])
+    serial = m.svids(RELAY)[0]["serial"]
+    authority.kill()
+    m.kill()
+    m.start()  # a restart while the authority is away: from the sealed cache, at once
+    assert m.svids(RELAY)[0]["serial"] == serial
+    m.wait("no certificate", seconds=15)  # past half of its life, nobody renews it
+    assert m.svids(RELAY)[0]["serial"] == serial
+    netns.wait_for(lambda: m.status()["state"] == "degraded", 15)
+    m.wait("a certificate is not renewed", seconds=15)
+    authority.start()
+    netns.wait_for(lambda: [s["serial"] for s in m.svids(RELAY)] not in ([serial], []), 10)
+    assert m.status()["state"] == "ready"
+
+
+def test_an_expired_one_is_not_handed_out_and_the_stream_stays(world, authority):
+    m = world.host("member", "source: fleet, ttl: 10s, default: ns/default/sa/web-2").start()
+    assert m.tulle("join", authority.token("default/web-2")).returncode == 0
+    joined(m, ["ns/default/sa/web-2"])
+    watch = subprocess.Popen(["setpriv", f"--reuid={RELAY}", "--clear-groups", "--", mesh.binary("tulle"), "svid", "--root",
+                              m.root, "--json", "--watch"], stdout=subprocess.PIPE, text=True)
+    try:
+        first = json.loads(watch.stdout.readline())
+        authority.kill()
+        netns.wait_for(lambda: m.status()["state"] == "down", 15)
+        done = m.tulle("svid", "--timeout", "1s", uid=RELAY)
+        assert done.returncode == 1 and "UNAVAILABLE" in done.stderr
+        authority.start()
+        last = first
+        while last["svids"][0]["not_after"] < time.time() + 5:  # the same stream gets the new one
+            last = json.loads(watch.stdout.readline())
+        assert last["svids"][0]["serial"] != first["svids"][0]["serial"]
+    finally:
+        watch.kill()
+        watch.wait()
+
+
+def test_a_banned_member_gets_nothing_new(world, authority):
+    m = member(world, "member")
+    assert m.tulle("join", authority.token("default/web-2")).returncode == 0
+    joined(m, ["ns/default/sa/web-2"])
+    node = authority.status()["members"][0]["node"]
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(authority.path("run/tulle/certd.sock"))
+        s.sendall(json.dumps({"command": "member", "args": {"do": "ban", "node": node}}).encode() + b"\n")
+        assert json.loads(s.makefile().readline())["ok"]
+    assert "banned" in authority.wait("refused a host", seconds=15)["reason"]
+    assert "PERMISSION_DENIED" in m.wait("no certificate", seconds=5)["reason"]
+
+
+def test_a_host_with_an_authority_of_its_own_can_join(world, authority):
+    m = world.host("member", "ttl: 20s, default: ns/default/sa/web-2").start()
+    before = m.svids(RELAY)[0]["serial"]
+    assert m.tulle("join", authority.token("default/web-2")).returncode == 0
+    netns.wait_for(lambda: [s["serial"] for s in m.svids(RELAY)] not in ([before], []), 5)
+    assert m.status()["source"] == "fleet"
+    m.kill()
+    m.start()
+    assert m.status()["source"] == "fleet"
+
+
+def test_another_trust_domains_authority_is_refused(world, authority):
+    m = world.host("member")
+    m.configure("source: fleet, default: ns/default/sa/web-2", domain="other.test")
+    m.start()
+    done = m.tulle("join", authority.token("default/web-2"))
+    assert done.returncode == 1 and "certd.test" in done.stderr and "other.test" in done.stderr
+
+
+def test_a_node_whose_certificate_expired_comes_back_by_itself(world):
+    """A root of six minutes gives nodes one: the authority is away for longer than that."""
+    pem, key = certd.openssl_root(os.path.join(world.top, "ca"), "short", stamp(-1), stamp(365))
+    a = world.host("authority", "ttl: 10s", authority=certd.free_port())
+    assert a.tulle("ca", "import", "--cert", pem, "--key", key).returncode == 0
+    a.start()
+    m = member(world, "member", ttl="10s")
+    assert m.tulle("join", a.token("default/web-2")).returncode == 0
+    joined(m, ["ns/default/sa/web-2"])
+    a.kill()
+    netns.wait_for(lambda: m.status()["member"]["remaining"] < -1, 90, every=0.5)
+    a.start()
+    joined(m, ["ns/default/sa/web-2"], seconds=20)
+    assert a.lines("late renewal")
+
+
+def test_strangers_are_slowed_down(world, authority):
+    m = member(world, "member")
+    parts = authority.token("default/web-2").split(".", 4)
+    bad = ".".join([parts[0], parts[1], parts[2][::-1][:21] + "A", *parts[3:]])
+    for _ in range(12):
+        last = m.tulle("join", bad)
+    assert last.returncode == 1 and "RESOURCE_EXHAUSTED" in last.stderr, last.stderr
+
+
+@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", os.urandom(400), b""])
+def test_garbage_at_the_authoritys_port_does_no_harm(world, authority, garbage):
+    with socket.create_connection(("127.0.0.1", authority.authority)) as s:
+        s.sendall(garbage)
+        s.shutdown(socket.SHUT_WR)
+        s.settimeout(12)
+        try:
+            while s.recv(4096):
+                pass
+        except (socket.timeout, ConnectionError):
+            pass
+    m = member(world, "member")
+    assert m.tulle("join", authority.token("default/web-2")).returncode == 0
+
+
+# ---- tulle init --------------------------------------------------------------
+
+
+def test_init_sets_up_a_host_once(world):
+    root = os.path.join(world.top, "new")
+    os.makedirs(os.path.join(root, "etc/tulle"))
+    os.chmod(root, 0o755)
+    run = lambda *args: subprocess.run([mesh.binary("tulle"), "init", "--root", root, *args], capture_output=True, text=True)
+    done = run("--trust-domain", "init.test", "--default", "shop/web", "--dry-run")
+    assert done.returncode == 0 and "would" in done.stdout and os.listdir(os.path.join(root, "etc/tulle")) == []
+    # A test has no user tulle-certd: say who instead, before the authority is made.
+    with open(os.path.join(root, "etc/tulle/tulle.yaml"), "w", encoding="utf-8") as f:
+        f.write(f"trustDomain: init.test\nidentity: {{default: ns/shop/sa/web}}\nusers: {{certd: \"{certd.UID['certd']}\"}}\n")
+    kept = open(os.path.join(root, "etc/tulle/tulle.yaml")).read()
+    for _ in range(2):
+        done = run()
+        assert done.returncode == 0, done.stderr
+        assert "Done.  Next:" in done.stdout
+    assert open(os.path.join(root, "etc/tulle/tulle.yaml")).read() == kept
+    assert os.path.exists(os.path.join(root, "etc/tulle/identities.yaml"))
+    done = run("--trust-domain", "other.test")
+    assert done.returncode == 1 and "init.test" in done.stderr
+    shown = subprocess.run([mesh.binary("tulle"), "ca", "show", "--root", root, "--json"], capture_output=True, text=True)
+    assert json.loads(shown.stdout)["cas"][0]["tier"] == "root"
+
+
+def test_what_init_writes_is_right(world):
+    root = os.path.join(world.top, "new")
+    run = lambda *args: subprocess.run([mesh.binary("tulle"), "init", "--root", root, *args], capture_output=True, text=True)
+    run("--trust-domain", "init.test", "--default", "shop/web")  # the user may be missing; the files are there
+    text = open(os.path.join(root, "etc/tulle/tulle.yaml")).read()
+    assert "trustDomain: init.test\n" in text and "default: ns/shop/sa/web\n" in text
+    checked = subprocess.run([mesh.binary("tulle"), "check", os.path.join(root, "etc/tulle/tulle.yaml"),
+                              os.path.join(root, "etc/tulle/identities.yaml")], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    shutil.rmtree(root)
+    run("--member", "--default", "shop/web")
+    assert "source: fleet" in open(os.path.join(root, "etc/tulle/tulle.yaml")).read()
+
+
+def test_verbs_say_how_to_start_certd(world):
+    h = world.host("off")
+    for verb, args in (("join", ["tulle1.x"]), ("token", ["--allow", "a/b"]), ("why", ["1"])):
+        done = h.tulle(verb, *args)
+        assert done.returncode == 1 and "systemctl start tulle-certd" in done.stderr
+    done = h.tulle("svid")
+    assert done.returncode == 1 and "is tulle-certd running?" in done.stderr
