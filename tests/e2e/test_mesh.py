@@ -279,3 +279,66 @@ def test_certificates_rotate_under_traffic_and_nothing_fails():
             stop.set()
             client.join()
         assert not failed and sent[0] > 50
+
+
+def test_two_identities_at_one_address_are_chosen_by_sni():
+    """Host b is shop/db on 8080 and shop/cache on 8081: each tunnel is made to the identity that the manifest expects."""
+    with mesh.Mesh(f"i{os.getpid()}", ["a", "b"]) as m:
+        a, b = m["a"], m["b"]
+        for host, account in ((a, "ns/shop/sa/web"), (b, "ns/shop/sa/db")):
+            host.configure(identity={"source": "embedded" if host is a else "fleet", "default": account, "ttl": "1h"})
+        b.identities([{"serviceAccount": "shop/cache", "match": {"uid": "9999"}}])
+        a.tulle("init")
+        a.start("certd").wait_for("ready", 20)
+        b.tulle("init", "--member")
+        b.start("certd")
+        netns.wait_for(lambda: os.path.exists(os.path.join(b.root, "run/tulle/certd.sock")))
+        b.tulle("join", m.token("shop/db", "shop/cache"))
+        b.daemons["certd"].wait_for("ready", 20)
+        entry = """---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: {0}-1, namespace: shop}}
+spec: {{address: "{1}", ports: {{tcp: {2}}}, labels: {{app: {0}}}, serviceAccount: {0}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {0}, namespace: shop}}
+spec: {{clusterIPs: ["{3}"], selector: {{app: {0}}}, ports: [{{name: tcp, port: 80, targetPort: {2}}}]}}
+"""
+        m.manifest("shop.yaml", entry.format("db", b.ip, 8080, CLUSTER_IP) + entry.format("cache", b.ip, 8081, "10.96.0.2"))
+        # cache takes calls from web only, db from nobody: the policies must not be mixed up either
+        m.manifest("policy.yaml", "".join(f"""---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: {app}, namespace: shop}}
+spec: {{selector: {{matchLabels: {{app: {app}}}}}, rules: [{{from: [{{source: {{serviceAccounts: ["shop/{who}"]}}}}]}}]}}
+""" for app, who in (("cache", "web"), ("db", "other"))))
+        for port in (8080, 8081):
+            b.nginx(port)
+        for host in m.hosts.values():
+            host.start_relay()
+        assert a.curl("http://10.96.0.2/").stdout == "hello from b:8081\n"
+        assert a.curl(URL, check=False).returncode != 0
+        tunnels = {t["identity"] for w in a.status()["relayd"]["relay"]["workers"] for t in w["outbound"]}
+        assert tunnels == {"spiffe://mesh.test/ns/shop/sa/cache", "spiffe://mesh.test/ns/shop/sa/db"}
+        assert len(b.status()["relayd"]["relay"]["identities"]) == 2
+
+
+def test_ipv6_all_the_way():
+    """Service, endpoint and tunnel over IPv6."""
+    with mesh.Mesh(f"v{os.getpid()}", ["a", "b"]) as m:
+        m.start_identities({"a": "shop/web", "b": "shop/db"})
+        m.manifest("db.yaml", mesh.service("db", "shop", "fd96::1", 80, 8080, [("db-1", m["b"].ip6, "db")]))
+        m["b"].nginx(8080)
+        m["a"].run("ip", "-6", "route", "add", "fd96::/64", "dev", "eth0")
+        for host in m.hosts.values():
+            host.start_relay()
+        assert m["a"].curl("http://[fd96::1]/").stdout == "hello from b:8080\n"
+        tunnel, = [t for w in m["a"].status()["relayd"]["relay"]["workers"] for t in w["outbound"]]
+        assert tunnel["peer"] == f"[{m['b'].ip6}]:15008" and tunnel["tls"] == "TLSv1.3"
+
+
+def test_a_workload_calls_itself_by_its_service(pair):
+    """On b, the service's address leads back to b: no tunnel, the same judgement, the page."""
+    assert pair["b"].curl(URL).stdout == "hello from b:8080\n"
