@@ -61,12 +61,15 @@ wants(struct config *c, const char *ns, const char *sa, uint64_t ttl_ms)
 {
 	int64_t ttl = (int64_t)(ttl_ms / 1000);
 
-	for (size_t i = 0; i < c->n_wanted; i++)
-		if (strcmp(c->wanted[i].ns, ns) == 0 && strcmp(c->wanted[i].sa, sa) == 0) {
-			if (ttl < c->wanted[i].ttl) /* two rules, two lengths: the shorter is right for both */
-				c->wanted[i].ttl = ttl;
-			return false;
-		}
+	for (size_t i = 0; i < c->n_wanted; i++) {
+		struct keeper_wanted *w = &c->wanted[i];
+
+		if (w->ns == NULL || w->sa == NULL || strcmp(w->ns, ns) != 0 || strcmp(w->sa, sa) != 0)
+			continue;
+		if (ttl < w->ttl) /* two rules, two lengths: the shorter is right for both */
+			w->ttl = ttl;
+		return false;
+	}
 	c->wanted[c->n_wanted++] = (struct keeper_wanted){ ns, sa, ttl };
 	return true;
 }

@@ -27,8 +27,8 @@ put_default_first(const struct identity_client *s, struct svid_der *svids, size_
 		return;
 	len = (size_t)snprintf(path, sizeof(path), "/%s", s->config->identity.default_name);
 	for (size_t i = 0; i < n; i++) {
-		const char *id = svids[i].id;
-		size_t id_len = id != NULL ? strlen(id) : 0;
+		const char *id = svids[i].id != NULL ? svids[i].id : "";
+		size_t id_len = strlen(id);
 
 		if (id_len > len && strcmp(id + id_len - len, path) == 0) {
 			struct svid_der first = svids[i];

@@ -310,7 +310,7 @@ on_status(struct relay *r, const struct msg *m)
 {
 	struct report *p;
 
-	if (m->len != sizeof(struct wire_status))
+	if (m->len != sizeof(struct wire_status) || r->nworkers == 0)
 		return;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)

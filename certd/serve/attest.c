@@ -85,18 +85,26 @@ read_binary(struct facts *f)
 		f->binary[0] = '\0';
 }
 
+/* Real user and group of a process. */
+static enum tulle_err
+read_ids(struct attested *ret)
+{
+	char AUTO_FREE *status = NULL;
+	enum tulle_err e = proc_read(ret->facts.pid, "status", &status);
+
+	return e == TULLE_OK ? procfs_ids(status, &ret->facts.uid, &ret->facts.gid) : e;
+}
+
 /* The facts of a process that <pidfd> holds; <ret> has its pid already.  The descriptor is taken on success. */
 static enum tulle_err
 read_facts(struct attested *ret, int pidfd, const char **ret_why)
 {
-	char AUTO_FREE *status = NULL;
 	uint64_t again;
 
 	*ret_why = "the process has ended";
 	if (pidfd < 0 || start_time(ret->facts.pid, &ret->start_time) != TULLE_OK)
 		return TULLE_EDENIED;
-	if (proc_read(ret->facts.pid, "status", &status) != TULLE_OK ||
-	    procfs_ids(status, &ret->facts.uid, &ret->facts.gid) != TULLE_OK) {
+	if (read_ids(ret) != TULLE_OK) {
 		*ret_why = "the ids of the process cannot be read";
 		return TULLE_EDENIED;
 	}

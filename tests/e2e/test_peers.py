@@ -123,13 +123,13 @@ def test_what_is_not_tls_is_dropped_at_15008(pair, data):
     with pair["a"].ns.inside():
         s = socket.create_connection((pair["b"].ip, 15008), timeout=5)
     with s:
-        s.sendall(data)
-        s.shutdown(socket.SHUT_WR)
         answer = b""
         try:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)  # it may have been hung up on by now
             while chunk := s.recv(4096):
                 answer += chunk
-        except ConnectionError:
+        except OSError:
             pass
         assert b"HTTP" not in answer and len(answer) < 100  # a TLS alert at most
     assert pair["a"].curl(URL).stdout == "hello from b:8080\n"
