@@ -241,7 +241,7 @@ fuzz: $(FUZZERS) ## fuzz every parser; FUZZ_SECONDS=60 is shared out among the t
 
 SAN_KINDS := address,undefined thread
 
-.PHONY: demo check check-san check-interop bench
+.PHONY: demo check check-san check-interop
 demo: all ## two hosts, one mesh, before your eyes (root); KEEP=1 leaves them up
 	@KEEP='$(KEEP)' tests/demo/run
 
@@ -253,9 +253,6 @@ check-san: ## the unit and end-to-end tests, whole, once more under each sanitiz
 
 check-interop: all ## against the real OpenTelemetry Collector and go-spiffe (needs Go)
 	+@MAKE='$(MAKE)' scripts/check interop
-
-bench: all ## noise-free counts of instructions, system calls and heap bytes
-	@bench/run
 
 # ---- quality gates ---------------------------------------------------------
 

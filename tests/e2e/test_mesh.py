@@ -342,3 +342,25 @@ def test_ipv6_all_the_way():
 def test_a_workload_calls_itself_by_its_service(pair):
     """On b, the service's address leads back to b: no tunnel, the same judgement, the page."""
     assert pair["b"].curl(URL).stdout == "hello from b:8080\n"
+
+
+@pytest.mark.san
+def test_two_workers_share_the_load():
+    """relay.workers: 2 on both hosts: both accept, policy and identity reach both, a reload under traffic loses nothing."""
+    with mesh.Mesh(f"w{os.getpid()}", ["a", "b"]) as m:
+        a, b = m["a"], m["b"]
+        for host in m.hosts.values():
+            host.configure(relay={"workers": 2})
+        m.start_identities({"a": "shop/web", "b": "shop/db"}, ttl="20s")
+        m.manifest("db.yaml", mesh.service("db", "shop", CLUSTER_IP, 80, 8080, [("db-1", b.ip, "db")]))
+        b.nginx(8080)
+        for host in m.hosts.values():
+            host.start_relay()
+        load = a.spawn("load", ["h2load", "--h1", "-n", "20000", "-c", "64", URL])
+        while load.alive():
+            for host in m.hosts.values():
+                host.reload()
+            time.sleep(0.05)
+        assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in load.log(), load.log()
+        workers = a.status()["relayd"]["relay"]["workers"]
+        assert len(workers) == 2 and all(w["outbound"] for w in workers)
