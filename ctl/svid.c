@@ -39,7 +39,8 @@ static const char usage_text[] =
     "  --json          for scripts: one object; with --watch one a line\n"
     "  --write DIR     svid.pem, svid_key.pem and svid_bundle.pem of the first one\n"
     "  --watch         go on: each renewal is shown, or written, as it comes\n"
-    "  --timeout TIME  how long to wait for the first (default 5s)\n"
+    "  --timeout TIME  how long to wait for the first (default 5s); if it is given, also\n"
+    "                  for somebody to serve it\n"
     "  --socket PATH   another socket than tulle-certd's\n"
     "\n"
     "Exit status: 0 fetched, 1 not, 2 wrong usage.\n";
@@ -50,9 +51,11 @@ struct fetch {
 	struct timer look;
 	const char *socket, *folder;
 	bool json, watch;
+	bool patient; /* a time was given: wait for a socket, too */
 	uint64_t deadline;
 	int status;
 	bool any;
+	bool nobody; /* the last time that we dialled */
 };
 
 static void
@@ -200,6 +203,7 @@ dial(void *arg)
 	int fd = -1;
 	enum tulle_err e = sock_connect_unix(&fd, f->socket);
 
+	f->nobody = e == TULLE_ENOENT || e == TULLE_EUNAVAIL;
 	workload_client_connected(f->client, e == TULLE_OK ? fd : -1,
 	    e == TULLE_ENOENT || e == TULLE_EUNAVAIL ? "nobody answers there: is tulle-certd running?" : tulle_strerror(e));
 }
@@ -213,7 +217,7 @@ look(struct timer *t)
 
 	if (f->any)
 		return;
-	if (s.stopped || loop_now(f->loop) >= f->deadline || strncmp(s.error, "PERMISSION_DENIED", 17) == 0) {
+	if (s.stopped || (f->nobody && !f->patient) || loop_now(f->loop) >= f->deadline || strncmp(s.error, "PERMISSION_DENIED", 17) == 0) {
 		(void)fprintf(stderr, "tulle svid: %s: %s%s\n", f->socket, s.error[0] != '\0' ? s.error : "no answer",
 		    strncmp(s.error, "PERMISSION_DENIED", 17) == 0
 		        ? "; identities.yaml has no entry for this process (tulle-certd's log says why)"
@@ -277,6 +281,7 @@ svid_main(int argc, char **argv)
 			f.socket = optarg;
 			break;
 		case 't':
+			f.patient = true;
 			if (text_duration(optarg, &timeout) != TULLE_OK) {
 				(void)fprintf(stderr, "tulle svid: --timeout %s: a duration such as 5s is needed\n", optarg);
 				return 2;

@@ -102,8 +102,8 @@ class Host:
         return subprocess.run([*as_user, mesh.binary("tulle"), verb, "--root", self.root, *args], capture_output=True,
                               text=True, input=input, timeout=timeout)
 
-    def svids(self, uid=WEB, *args):
-        done = self.tulle("svid", "--json", *args, uid=uid)
+    def svids(self, uid=WEB):
+        done = self.tulle("svid", "--json", "--timeout", f"{500 * mesh.PATIENCE}ms", uid=uid)
         return json.loads(done.stdout)["svids"] if done.returncode == 0 else []
 
     def ids(self, uid=WEB):
