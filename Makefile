@@ -51,6 +51,14 @@ BUILDS := $(filter-out help clean deps,$(GOALS))
 ifneq ($(and $(filter clean,$(GOALS)),$(BUILDS)),)
 $(shell rm -rf build)
 endif
+# Nobody should wait for a build only to hear that the demo cannot run here.
+ifneq ($(filter demo,$(GOALS)),)
+ifeq ($(MAKE_RESTARTS),)
+ifneq ($(shell $(WOLFSSL_ENV) tests/demo/preflight && echo yes),yes)
+$(error the demo cannot run here)
+endif
+endif
+endif
 PURPOSES := build \
   $(if $(filter unit check check-% fuzz coverage,$(GOALS)),test) \
   $(if $(filter demo,$(GOALS)),demo) \
