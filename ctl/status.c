@@ -152,6 +152,24 @@ lifetime(json_int_t seconds, char out[32])
 	return out;
 }
 
+/*
+ * certd knows when a renewal was due.  Where there is none (SPIRE), a fifth of the certificate's life: certificates are
+ * dated back by up to a minute, so for short-lived ones this speaks too early.
+ */
+static bool
+renewal_is_late(const struct page *p, const json_t *id)
+{
+	const json_t *alarm;
+	size_t i;
+
+	if (p->certd == NULL)
+		return num(id, "remaining") * 5 < num(id, "not_after") - num(id, "not_before");
+	json_array_foreach(json_object_get(p->certd, "alarms"), i, alarm)
+		if (strcmp(str(alarm, "id", ""), str(id, "id", "?")) == 0)
+			return true;
+	return false;
+}
+
 static void
 show_identity(struct page *p, const json_t *relay)
 {
@@ -166,8 +184,8 @@ show_identity(struct page *p, const json_t *relay)
 		return;
 	}
 	json_array_foreach(ids, i, id) {
-		json_int_t left = num(id, "remaining"), life = num(id, "not_after") - num(id, "not_before");
-		enum health h = left <= 0 ? BROKEN : left * 5 < life ? WARNING : WELL;
+		json_int_t left = num(id, "remaining");
+		enum health h = left <= 0 ? BROKEN : renewal_is_late(p, id) ? WARNING : WELL;
 
 		line(p, h, "identity", "%s, serial %s, %s left%s", str(id, "id", "?"), str(id, "serial", "?"),
 		    lifetime(left, left_text),
@@ -288,6 +306,27 @@ show_rules(struct page *p)
 	}
 }
 
+/* A destination's three lanes in one line: the first that is in trouble speaks for it. */
+static void
+show_destination(struct page *p, const json_t *d)
+{
+	json_t *lane;
+	json_int_t delivered = 0, queued = 0;
+	const char *name, *trouble = NULL, *error = "";
+
+	json_object_foreach(json_object_get(d, "signals"), name, lane) {
+		delivered += num(lane, "delivered");
+		queued += num(lane, "queued");
+		if (trouble == NULL && (json_is_true(json_object_get(lane, "fault")) || num(lane, "failures") > 0)) {
+			trouble = name;
+			error = str(lane, "last_error", "?");
+		}
+	}
+	line(p, trouble == NULL ? WELL : WARNING, "telemetry", "to %s, %" JSON_INTEGER_FORMAT " records delivered, %"
+	    JSON_INTEGER_FORMAT " queued%s%s%s%s", str(d, "otlp", "?"), delivered, queued, trouble != NULL ? "; " : "",
+	    trouble != NULL ? trouble : "", trouble != NULL ? ": " : "", error);
+}
+
 static void
 show_telemetry(struct page *p)
 {
@@ -300,12 +339,8 @@ show_telemetry(struct page *p)
 	}
 	line(p, json_is_true(json_object_get(p->relayd, "telemetry_attached")) ? WELL : WARNING, "telemetry", "%s",
 	    json_is_true(json_object_get(p->relayd, "telemetry_attached")) ? "attached to the relay" : "not attached to the relay");
-	json_array_foreach(json_object_get(p->telemetryd, "destinations"), i, d) {
-		const char *error = str(d, "last_error", "");
-
-		line(p, *error == '\0' ? WELL : WARNING, "telemetry", "to %s%s%s", str(d, "url", "?"), *error != '\0' ? ": " : "",
-		    error);
-	}
+	json_array_foreach(json_object_get(p->telemetryd, "destinations"), i, d)
+		show_destination(p, d);
 }
 
 static int
