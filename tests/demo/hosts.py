@@ -55,6 +55,53 @@ def wait_for(what, seconds, text):
         time.sleep(0.05)
 
 
+# ---- signals -------------------------------------------------------------------------------------------------------
+
+class Stopped(BaseException):
+    """A signal asked us to end."""
+
+
+class Signals:
+    """SIGINT, SIGTERM and SIGHUP end the story as an exception does, once, and never between the start of a process and
+    its entry in the list of what is up."""
+
+    ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self):
+        self._held, self._came = 0, None
+
+    def listen(self):
+        for s in self.ENDING:
+            signal.signal(s, self._on_signal)
+
+    def ignore(self):
+        """From here on nothing is interrupted: taking down is short."""
+        for s in self.ENDING:
+            signal.signal(s, signal.SIG_IGN)
+
+    def _on_signal(self, signo, _frame):
+        self._came = self._came or signal.Signals(signo).name
+        if not self._held:
+            self._end()
+
+    def _end(self):
+        self.ignore()
+        raise Stopped(self._came)
+
+    @contextlib.contextmanager
+    def held(self):
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+        if self._came:
+            self._end()
+
+
+signals = Signals()
+
+
 # ---- what is up, and how it goes away ------------------------------------------------------------------------------
 
 def start_time(pid):
@@ -98,15 +145,21 @@ class State:
     def alive(self):
         return [pid for pid, began in self.processes if began is not None and start_time(pid) == began]
 
+    def _end(self, pid, signo, seconds):
+        """Sends a signal; is the process gone after so long?"""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signo)
+        until = time.monotonic() + seconds
+        while pid in self.alive() and time.monotonic() < until:
+            reap()
+            time.sleep(0.02)
+        return pid not in self.alive()
+
     def take_down(self):
-        for signo, seconds in ((signal.SIGTERM, 6), (signal.SIGKILL, 2)):
-            for pid in reversed(self.alive()):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signo)
-            until = time.monotonic() + seconds
-            while self.alive() and time.monotonic() < until:
-                reap()
-                time.sleep(0.05)
+        # Last come, first gone, one by one: who sends telemetry still finds who receives it.
+        for pid in reversed(self.alive()):
+            if not self._end(pid, signal.SIGTERM, 4):
+                self._end(pid, signal.SIGKILL, 2)
         for name in self.namespaces:
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL, check=False)
         for host in self.hosts:
@@ -187,10 +240,10 @@ class Host:
         return process
 
     def _popen(self, name, argv):
-        with open(self.log_path(name), "ab") as log:
+        with open(self.log_path(name), "ab") as log, signals.held():
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                        env={**os.environ, **self.environ})
-        self.state.add_process(process.pid)
+            self.state.add_process(process.pid)
         return process
 
     def log_path(self, name):
