@@ -426,7 +426,10 @@ check_same(const struct daemon *d, const struct config *c, struct buf *error)
 		return TULLE_EINVAL;
 	}
 	if (c->host->identity.source != d->config->host->identity.source)
-		log_warn("identity.source takes effect at the next start of tulle-certd");
+		(void)buf_printf(error, "warning: identity.source takes effect at the next start of tulle-certd\n");
+	if (c->host->authority.listen.on != d->config->host->authority.listen.on ||
+	    !addr_equal(&c->host->authority.listen.at, &d->config->host->authority.listen.at))
+		(void)buf_printf(error, "warning: authority.listen takes effect at the next start of tulle-certd\n");
 	return TULLE_OK;
 }
 

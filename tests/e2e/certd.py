@@ -72,6 +72,7 @@ class Host:
         self.log_file.close()
         self._starts = len(self.lines("ready"))
         self.proc = None
+        assert "Sanitizer" not in self.log() and "runtime error" not in self.log(), self.log()[-6000:]
         return code
 
     def stop(self):
@@ -134,7 +135,7 @@ class World:
 
     def close(self):
         for h in self.hosts:
-            h.kill()
+            h.stop()  # in good order, so that a sanitizer build looks for leaks
         shutil.rmtree(self.top)
 
 
