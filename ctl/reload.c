@@ -38,10 +38,16 @@ reload_one(const char *name, bool must_run)
 
 	(void)snprintf(socket_name, sizeof(socket_name), "%s.sock", name);
 	e = ctl_call(paths_run(socket_name), "reload", NULL, TIMEOUT_MS, &result, &error);
+	if (e == TULLE_OK) {
+		const char *warnings = json_string_value(json_object_get(result, "warnings"));
+
+		(void)printf("%s: reloaded\n", name);
+		if (warnings != NULL)
+			(void)fputs(warnings, stderr);
+	}
 	json_decref(result);
 	switch ((int)e) {
 	case TULLE_OK:
-		(void)printf("%s: reloaded\n", name);
 		return 0;
 	case TULLE_EINVAL:
 		(void)fprintf(stderr, "%s: not reloaded, the old configuration stays:\n%s\n", name, error);
