@@ -20,6 +20,7 @@
 #include "msg/msg.h"
 #include "self.h"
 #include "tls/context.h"
+#include "tls/spiffe.h"
 #include "wire.h"
 
 #define MEMORY_CHECK_MS 1000
@@ -45,6 +46,10 @@ struct relay {
 	struct timer memory;
 	atomic_bool overloaded;           /* limits.memory is reached: workers let nobody new in */
 	const struct snapshot *snapshot;  /* in force; NULL until the first good configuration */
+	struct bundle files;              /* what it was made of, to make it again when our trust domain becomes known */
+	struct wire_config *where;        /* and this host's addresses; owned */
+	char trust_domain[SPIFFE_TD_MAX + 1]; /* of our own identity; "" until it is here */
+	bool trust_domain_given;          /* the files name one */
 	struct identity_set *set;         /* in force */
 	bool ready;
 	bool draining;
@@ -104,59 +109,142 @@ answer_config(struct relay *r, uint64_t generation, bool ok, const struct proble
 	events_count(r->counters, ok ? COUNT_CONFIG_OK : COUNT_CONFIG_FAILED);
 }
 
+/* What only a start can change is said, not silently ignored. */
+static void
+warn_unchanged(const struct host_config *now, const struct host_config *next, const char *file, struct problems *problems)
+{
+	const struct {
+		const char *field;
+		bool same;
+	} table[] = {
+		{ "relay.workers", now->relay.workers == next->relay.workers },
+		{ "limits.connections", now->limits.connections == next->limits.connections },
+		{ "limits.memory", now->limits.memory == next->limits.memory },
+		{ "capture", now->capture.outbound == next->capture.outbound && now->capture.inbound == next->capture.inbound },
+		{ "ports", now->ports.outbound == next->ports.outbound && now->ports.inbound == next->ports.inbound &&
+		        now->ports.hbone == next->ports.hbone && now->ports.health == next->ports.health },
+		{ "users.relayd", strcmp(now->users.relayd, next->users.relayd) == 0 },
+		{ "telemetry.traces", now->telemetry.traces_ppm == next->telemetry.traces_ppm },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (!table[i].same)
+			problem_warn(problems, (struct place){ .file = file }, table[i].field,
+			    "is another now; it takes effect when tulle-relayd is started again");
+}
+
+/* Where the files name no trust domain it is that of our own identity: certd makes one up for a host of its own. */
 static enum tulle_err
-load(struct relay *r, const struct bundle *b, const struct wire_config *c, size_t n_local, struct problems *problems,
+load(struct relay *r, const struct bundle *b, const struct wire_config *c, struct problems *problems,
     const struct snapshot **ret)
 {
 	struct host_config *host = NULL;
 	struct snapshot *fresh = NULL;
-	struct snapshot_input in = { .files = b->files + 1, .n_files = b->n - 1, .local = c->local, .n_local = n_local,
+	struct snapshot_input in = { .files = b->files + 1, .n_files = b->n - 1, .local = c->local, .n_local = c->n_local,
 		.previous = r->snapshot, .generation = c->generation };
 	enum tulle_err e = host_config_parse(&host, b->files[0].name, b->files[0].data, b->files[0].len, problems);
 
 	in.host = host;
 	if (e == TULLE_OK)
-		e = snapshot_load(&fresh, &in, problems);
-	(void)host_config_free(host);
+		warn_unchanged(r->start->config, host, b->files[0].name, problems);
+	if (e == TULLE_OK && !host->trust_domain_given && r->trust_domain[0] != '\0')
+		host->trust_domain = r->trust_domain;
 	if (e == TULLE_OK)
+		e = snapshot_load(&fresh, &in, problems);
+	if (e == TULLE_OK) {
+		r->trust_domain_given = host->trust_domain_given;
 		*ret = fresh;
+	}
+	(void)host_config_free(host);
 	return e;
+}
+
+static void
+put_in_force(struct relay *r, const struct snapshot *fresh)
+{
+	(void)snapshot_unref(r->snapshot);
+	r->snapshot = fresh;
+	events_set(r->counters, COUNT_CONFIG_VERSION, fresh->generation);
+	for (unsigned int i = 0; i < r->nworkers; i++)
+		worker_configure(r->workers[i], fresh);
+	log_info("configuration in force", LF_UINT("generation", fresh->generation), LF_STR("revision", fresh->revision),
+	    LF_UINT("services", fresh->n_services), LF_UINT("endpoints", fresh->n_endpoints),
+	    LF_UINT("policies", fresh->n_policies));
+}
+
+/* A copy of the message's body; NULL if it is malformed or memory is short. */
+static struct wire_config *
+take_where(const struct msg *m)
+{
+	const struct wire_config *c = (const struct wire_config *)(const void *)m->body;
+	struct wire_config *copy;
+
+	if (m->len < sizeof(*c) || m->len != sizeof(*c) + c->n_local * sizeof(c->local[0]))
+		return NULL;
+	copy = malloc(m->len);
+	if (copy != NULL)
+		memcpy(copy, c, m->len);
+	return copy;
 }
 
 static void
 on_config(struct relay *r, struct msg *m)
 {
-	struct wire_config *c = (struct wire_config *)(void *)m->body;
 	struct problems *problems = calloc(1, sizeof(*problems));
+	struct wire_config *where = take_where(m);
 	const struct snapshot *fresh = NULL;
 	struct bundle b = { 0 };
 	int AUTO_FD fd = msg_take_fd(m, 0);
 	enum tulle_err e;
 
-	if (problems == NULL)
+	if (problems == NULL || where == NULL) {
+		free(problems);
+		free(where);
 		return;
+	}
 	problems_init(problems);
-	e = m->len >= sizeof(*c) && m->len == sizeof(*c) + c->n_local * sizeof(c->local[0]) ? bundle_unpack(&b, fd)
-	                                                                                   : TULLE_EPEER;
+	e = bundle_unpack(&b, fd);
 	if (e == TULLE_OK && b.n > 0)
-		e = load(r, &b, c, c->n_local, problems, &fresh);
+		e = load(r, &b, where, problems, &fresh);
 	if (e != TULLE_OK && problems->errors == 0)
 		problem_error(problems, (struct place){ .file = "configuration" }, NULL, "%s", tulle_strerror(e));
-	if (fresh != NULL) {
-		(void)snapshot_unref(r->snapshot);
-		r->snapshot = fresh;
-		events_set(r->counters, COUNT_CONFIG_VERSION, fresh->generation);
-		for (unsigned int i = 0; i < r->nworkers; i++)
-			worker_configure(r->workers[i], fresh);
-		log_info("configuration in force", LF_UINT("generation", fresh->generation), LF_STR("revision", fresh->revision),
-		    LF_UINT("services", fresh->n_services), LF_UINT("endpoints", fresh->n_endpoints),
-		    LF_UINT("policies", fresh->n_policies));
-	}
-	answer_config(r, c->generation, e == TULLE_OK, problems);
+	if (fresh != NULL)
+		put_in_force(r, fresh);
+	answer_config(r, where->generation, e == TULLE_OK, problems);
 	update_ready(r);
 	problems_free(problems);
 	free(problems);
-	bundle_free(&b);
+	if (fresh != NULL) {
+		bundle_free(&r->files);
+		free(r->where);
+		r->files = b;
+		r->where = where;
+	} else {
+		bundle_free(&b);
+		free(where);
+	}
+}
+
+/* Our trust domain became known, or is another now: who is expected where must be worked out again. */
+static void
+follow_trust_domain(struct relay *r, const struct identity *own)
+{
+	struct problems *problems;
+	const struct snapshot *fresh = NULL;
+	struct spiffe_id id;
+
+	if (own == NULL || spiffe_parse(&id, own->facts.id, own->facts.id_len) != TULLE_OK ||
+	    (strlen(r->trust_domain) == id.td_len && memcmp(r->trust_domain, id.td, id.td_len) == 0))
+		return;
+	memcpy(r->trust_domain, id.td, id.td_len);
+	r->trust_domain[id.td_len] = '\0';
+	if (r->where == NULL || r->trust_domain_given || (problems = calloc(1, sizeof(*problems))) == NULL)
+		return;
+	problems_init(problems);
+	if (load(r, &r->files, r->where, problems, &fresh) == TULLE_OK)
+		put_in_force(r, fresh);
+	problems_free(problems);
+	free(problems);
 }
 
 /* ---- identity ------------------------------------------------------------------ */
@@ -169,6 +257,7 @@ on_identity(void *arg, struct identity_set *set)
 
 	(void)identity_set_unref(r->set);
 	r->set = identity_set_ref(set);
+	follow_trust_domain(r, first);
 	events_count(r->counters, COUNT_IDENTITY_UPDATE);
 	events_set(r->counters, COUNT_EXPIRY_LEAF, first != NULL ? (uint64_t)first->facts.not_after : 0);
 	for (unsigned int i = 0; i < r->nworkers; i++)

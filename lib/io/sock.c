@@ -51,6 +51,7 @@ sock_listen(int *ret_fd, const struct addr *at, int backlog, bool reuseport)
 		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (at->family == AF_INET6)
 		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, addr_is_any(at) ? 0 : 1);
+	sock_tune(fd); /* what is accepted inherits it: no calls per connection */
 	if (bind(fd, (const struct sockaddr *)&ss, len) == -1 || listen(fd, backlog) == -1)
 		return errno == EADDRINUSE ? TULLE_EBUSY : TULLE_ESYS;
 	*ret_fd = fd_take(&fd);

@@ -16,7 +16,8 @@
 #include "base/err.h"
 
 /*
- * A listening TCP socket.  An any-address of family AF_INET6 takes IPv4
+ * A listening TCP socket; what it accepts has the options of sock_tune().
+ * An any-address of family AF_INET6 takes IPv4
  * too.  <reuseport>: several may listen at one address, one per thread.
  * TULLE_EBUSY: the address is in use.  TULLE_ESYS.
  */

@@ -259,6 +259,7 @@ finish(struct host_config *c, const struct yaml_node *root, struct problems *pro
 	else if (authority != NULL && c->authority.listen.on && c->authority.listen.at.port != c->ports.authority)
 		problem_warn(problems, authority->key_place, "authority.listen",
 		    "has port %u, but ports.authority says %u", c->authority.listen.at.port, c->ports.authority);
+	c->trust_domain_given = root != NULL && yaml_get(root, "trustDomain") != NULL;
 	return split_default(c) ? TULLE_OK : TULLE_ENOMEM;
 }
 

@@ -37,6 +37,7 @@ struct otlp_destination {
 
 struct host_config {
 	const char *trust_domain; /* "mesh.example" */
+	bool trust_domain_given;  /* false: it is the default, and certd may have made another one up */
 
 	struct {
 		int source;               /* enum identity_source */

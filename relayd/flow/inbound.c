@@ -74,7 +74,7 @@ log_refusal(struct flow *f, const char *message, const char *reason, const struc
 	    LF_UINT("line", place != NULL ? place->line : 0));
 }
 
-/* Ends a flow that is refused; a tunnel's peer is told by status, a plain one by a reset. */
+/* Ends a flow that is refused; a tunnel's peer is told by status (hbone.md 2.1), a plain one by a reset. */
 static void
 refuse(struct flow *f, unsigned int status, enum event_outcome outcome, enum event_flag flag, enum event_detail detail)
 {
@@ -182,7 +182,6 @@ flow_inbound_plain(struct flows *fs, int fd)
 		flow_end(f, EVENT_DENIED, EVENT_FLAG_NR, EVENT_DETAIL_DIRECT_HIT);
 		return;
 	}
-	sock_tune(fd);
 	describe_destination(f);
 	w = snapshot_workload(fs->snapshot, &f->event.original);
 	if (workload_mtls(w, f->event.original.port) == MTLS_STRICT) {

@@ -326,7 +326,6 @@ flow_outbound_to(struct flows *fs, int fd, const struct addr *original)
 	}
 	f->event.original = *original;
 	(void)sock_peer(fd, &f->event.peer);
-	sock_tune(fd);
 	if (tcp_adopt(&f->down.tcp, fs->th, fd, &flow_down_events) != TULLE_OK) {
 		(void)close(fd);
 		flow_end(f, EVENT_FAILED, EVENT_FLAG_UO, EVENT_DETAIL_DESCRIPTORS);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "io/sock.h"
 
 struct served {
 	struct hbone h;
@@ -95,7 +94,6 @@ server_accept(struct server *s, int fd)
 		(void)close(fd);
 		return;
 	}
-	sock_tune(fd);
 	v->server = s;
 	if (hbone_accept(&v->h, s->th, fd, s->creds->server, &served_events) != TULLE_OK) {
 		(void)close(fd);

@@ -95,14 +95,15 @@ on_send(nghttp2_session *h2, const uint8_t *p, size_t n, int flags, void *arg)
 }
 
 /*
- * A DATA frame fills one TLS record together with its header, so that a row
- * of frames is a row of full records.
+ * A DATA frame fills one TLS record together with its header, or four where
+ * the peer takes such frames, so that a row of frames is a row of full
+ * records and bulk costs one recv() for four of them.
  */
 static ssize_t
 on_read_length(nghttp2_session *h2, uint8_t frame, int32_t id, int32_t conn_window, int32_t stream_window,
     uint32_t max_frame, void *arg)
 {
-	ssize_t n = TLS_RECORD - 9;
+	ssize_t n = max_frame >= HBONE_FRAME ? HBONE_FRAME - 9 : TLS_RECORD - 9;
 
 	(void)h2;
 	(void)frame;
@@ -112,7 +113,7 @@ on_read_length(nghttp2_session *h2, uint8_t frame, int32_t id, int32_t conn_wind
 		n = conn_window;
 	if (n > stream_window)
 		n = stream_window;
-	return n > (ssize_t)max_frame ? (ssize_t)max_frame : n;
+	return n;
 }
 
 /* The bytes lie 9 behind the gathered ones already: stream.c read them there. */
@@ -469,6 +470,7 @@ start_h2(struct hbone *h)
 	const nghttp2_settings_entry settings[] = {
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HBONE_WINDOW },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HBONE_HEADER_LIST },
+		{ NGHTTP2_SETTINGS_MAX_FRAME_SIZE, HBONE_FRAME },
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, HBONE_STREAMS_SERVER },
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 }, /* clients only: a server may not send it with any meaning */
 	};
@@ -479,7 +481,7 @@ start_h2(struct hbone *h)
 	rv = h->server ? nghttp2_session_server_new2(&h->h2, callbacks(), h, options())
 	               : nghttp2_session_client_new2(&h->h2, callbacks(), h, options());
 	if (rv != 0 ||
-	    nghttp2_submit_settings(h->h2, NGHTTP2_FLAG_NONE, settings, h->server ? 3 : 4) != 0 ||
+	    nghttp2_submit_settings(h->h2, NGHTTP2_FLAG_NONE, settings, h->server ? 4 : 5) != 0 ||
 	    nghttp2_session_set_local_window_size(h->h2, NGHTTP2_FLAG_NONE, 0, HBONE_CONN_WINDOW) != 0)
 		return TULLE_ENOMEM;
 	return TULLE_OK;

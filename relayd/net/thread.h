@@ -19,7 +19,7 @@
 
 #define RX_SIZE 65536            /* one recv() */
 #define PLAIN_IN_SIZE (5 * 16384) /* the records of one recv(), with what an earlier one left half */
-#define PLAIN_OUT_SIZE (5 * 16384) /* frames gathered for sealing */
+#define PLAIN_OUT_SIZE (8 * 16384) /* frames gathered for sealing; more than one of the largest */
 #define LENT_MAX 128             /* pieces gathered for the sockets of one tick */
 
 struct tcp;

@@ -364,3 +364,21 @@ def test_two_workers_share_the_load():
         assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in load.log(), load.log()
         workers = a.status()["relayd"]["relay"]["workers"]
         assert len(workers) == 2 and all(w["outbound"] for w in workers)
+
+
+def test_without_a_trust_domain_in_the_files_the_relay_has_its_identitys():
+    """A host of its own with an empty tulle.yaml: certd makes a trust domain up, and the relay expects peers of that."""
+    with mesh.Mesh(f"t{os.getpid()}", ["a"]) as m:
+        a = m["a"]
+        a.write("etc/tulle/tulle.yaml", "users: {relayd: '7701', certd: '7702', telemetryd: '7703'}\n"
+                                        "identity: {default: ns/shop/sa/web}\n")
+        a.manifest("db.yaml", mesh.service("db", "shop", CLUSTER_IP, 80, 8080, [("db-1", "10.77.0.77", "db")]))
+        a.start("certd").wait_for("ready", 20)
+        a.start_relay(rules=False)
+        own = a.status()["relayd"]["relay"]["identities"][0]["id"]
+        domain = own.split("/")[2]
+        assert domain != "mesh.example" and own.endswith("/ns/shop/sa/web")
+        a.rules("apply")
+        a.curl(URL, check=False, seconds=3)
+        line = a.daemons["relayd"].wait_for("outbound connection failed", 20)
+        assert line["expected"] == f"spiffe://{domain}/ns/shop/sa/db"
