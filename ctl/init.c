@@ -148,10 +148,15 @@ host_yaml(struct buf *out, const struct plan *p)
 	enum tulle_err e = buf_printf(out,
 	    "# This host, for Tulle.  Every value has a default; tulle check looks for mistakes.\n\n");
 
+	if (e == TULLE_OK && p->member && p->td_given)
+		e = buf_printf(out, "# The trust domain is the authority's; tulle join refuses another one.\ntrustDomain: %s\n\n", p->td);
+	else if (e == TULLE_OK && p->member)
+		e = buf_printf(out,
+		    "# The trust domain is the authority's: tulle join TOKEN says it.  Write it here, or the relay expects\n"
+		    "# peers of mesh.example:\n"
+		    "# trustDomain: mesh.example\n\n");
 	if (e == TULLE_OK && p->member)
 		e = buf_printf(out,
-		    "# The trust domain is the authority's: tulle join TOKEN.  Write it here once you know it:\n"
-		    "# trustDomain: mesh.example\n"
 		    "identity:\n"
 		    "  source: fleet\n");
 	else if (e == TULLE_OK)
