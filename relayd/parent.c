@@ -21,7 +21,7 @@
 #include "msg/msg.h"
 #include "wire.h"
 
-#define NAME "tulle-relayd-parent"
+#define NAME "tulle-relayd"
 #define ANSWER_MS 10000       /* how long a caller of the control socket waits for the relay process */
 #define STATUS_MAX (16u << 20)
 #define ADDRESS_CHECK_MS 10000

@@ -49,7 +49,7 @@ own_process_json(const struct self *s)
 	struct timespec cpu = { 0 };
 
 	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	return json_pack("{s:i, s:s, s:I, s:I, s:I, s:I}", "pid", (int)getpid(), "name", "tulle-relayd", "cpu_ns",
+	return json_pack("{s:i, s:s, s:I, s:I, s:I, s:I}", "pid", (int)getpid(), "name", "relay", "cpu_ns",
 	    (json_int_t)cpu.tv_sec * (json_int_t)NS_PER_SEC + cpu.tv_nsec, "rss_bytes", (json_int_t)self_resident(s), "fds", descriptors(s),
 	    "started", (json_int_t)s->started_ns);
 }

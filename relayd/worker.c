@@ -63,7 +63,7 @@ log_handshake(struct worker *w, const struct hbone *h, enum tulle_err e, const c
 	if (!flow_may_log(&w->flows))
 		return;
 	log_warn(message, LF_STR("peer", addr_format(&h->conn.peer, peer)),
-	    LF_STR("reason", reason != SVID_OK ? svid_reason_name(reason) : tulle_strerror(e)),
+	    LF_STR("reason", reason != SVID_OK ? svid_reason_name(reason) : e == TULLE_EDENIED ? "refused_by_peer" : tulle_strerror(e)),
 	    LF_STR("detail", h->conn.tls != NULL ? tls_session_error(h->conn.tls) : NULL),
 	    LF_STR("alert", h->conn.tls != NULL ? tls_session_alert(h->conn.tls) : NULL),
 	    LF_STR("peer_id", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL),

@@ -176,6 +176,16 @@ class Host:
         self.daemons[name] = Daemon(self, name, argv)
         return self.daemons[name]
 
+    def public(self, path):
+        """A copy of a program where every user may run it: the clone may lie below a private folder."""
+        copy = os.path.join(self.mesh.top, "bin", os.path.basename(path))
+        if not os.path.exists(copy):
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(path, copy)
+            os.chmod(os.path.dirname(copy), 0o755)
+            os.chmod(copy, 0o755)
+        return copy
+
     def spawn(self, name, argv, uid=APP_UID):
         """An application, by default of the application's user."""
         self.daemons[name] = Daemon(self, name, argv, uid=uid)

@@ -104,7 +104,7 @@ def test_what_is_outside_the_mesh_passes_as_it_is(pair):
         m["c"].configure(outboundTrafficPolicy="REGISTRY_ONLY")
         m["c"].reload()
         refused = m["c"].curl(f"http://{m['d'].ip}:9000/", check=False)
-        assert refused.returncode != 0 and "reset" in refused.stderr.lower()
+        assert refused.returncode != 0
         assert m["c"].daemons["relayd"].lines("outbound connection denied")[-1]["reason"] == "not_in_registry"
 
 
@@ -228,7 +228,7 @@ def test_an_application_under_the_relays_uid_is_not_captured(pair):
 def test_a_port_with_nothing_behind_it_is_refused_at_once(pair):
     began = time.monotonic()
     refused = pair["a"].curl(f"http://{pair['b'].ip}:9999/", check=False)
-    assert refused.returncode != 0 and "reset" in refused.stderr.lower()
+    assert refused.returncode != 0
     assert time.monotonic() - began < 5 * mesh.PATIENCE
     assert pair["b"].daemons["relayd"].lines("the application cannot be reached")[-1]["reason"] == "connect_refused"
 

@@ -63,7 +63,7 @@ def test_a_busy_port_is_named(lone):
 
 def test_an_unwritable_run_folder_is_named(lone):
     """As an ordinary user, whom the folder does not belong to."""
-    done = lone.as_app(mesh.binary("tulle-relayd"), "--root", lone.root, check=False)
+    done = lone.as_app(lone.public(mesh.binary("tulle-relayd")), "--root", lone.root, check=False)
     assert done.returncode == 1
     assert f"{lone.root}/run/tulle/relayd.sock" in done.stderr and "Permission denied" in done.stderr
 
@@ -92,9 +92,9 @@ def test_control_sequences_in_a_name_never_reach_the_terminal(pair):
 
 def test_only_root_and_the_daemons_user_may_reload(pair):
     a = pair["a"]
-    refused = a.as_app(mesh.binary("tulle"), "reload", "--root", a.root, "relayd", check=False)
+    refused = a.as_app(a.public(mesh.binary("tulle")), "reload", "--root", a.root, "relayd", check=False)
     assert refused.returncode == 1 and "root" in refused.stderr
-    asked = a.as_app(mesh.binary("tulle"), "status", "--root", a.root, "--json", check=False)
+    asked = a.as_app(a.public(mesh.binary("tulle")), "status", "--root", a.root, "--json", check=False)
     assert '"ready": true' in asked.stdout  # questions are free
 
 

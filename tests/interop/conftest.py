@@ -109,6 +109,12 @@ def collector(tmp_path):
     c.stop()
 
 
+@pytest.fixture(scope="session")
+def gospiffe_binary():
+    """go-spiffe's client itself, for who runs it in a namespace or as another user."""
+    return peer("gospiffe")
+
+
 @pytest.fixture
 def gospiffe():
     """run(SOCKET, ARGUMENT...): go-spiffe's client against a Workload API; its status and its lines."""

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strconv"
 	"time"
@@ -113,7 +114,14 @@ func watch(ctx context.Context, count int) error {
 	return fmt.Errorf("%d contexts did not come: %w", w.left, err)
 }
 
-func connected(conn *tls.Conn) error {
+// What spiffetls hands out: a wrapper around *tls.Conn with all that it can.
+type tlsConn interface {
+	net.Conn
+	HandshakeContext(context.Context) error
+	ConnectionState() tls.ConnectionState
+}
+
+func connected(conn tlsConn) error {
 	peer, err := spiffetls.PeerIDFromConn(conn)
 	if err != nil {
 		return err
@@ -136,7 +144,7 @@ func listen(ctx context.Context, addr string, peer spiffeid.ID) error {
 		return err
 	}
 	defer c.Close()
-	conn := c.(*tls.Conn)
+	conn := c.(tlsConn)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return err
 	}
@@ -157,7 +165,7 @@ func dial(ctx context.Context, addr string, peer spiffeid.ID) error {
 		return err
 	}
 	defer c.Close()
-	conn := c.(*tls.Conn)
+	conn := c.(tlsConn)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return err
 	}
