@@ -270,9 +270,12 @@ class Mesh:
                 print(f"---- {host.name}: {d.name} (pid {d.pid}, {'running' if d.alive() else d.proc.returncode})\n{text}")
 
     def start_identities(self, accounts, ttl="1h"):
-        """Authority on the first host, the others join; accounts: {host: "ns/sa"}, its default identity."""
-        first, *others = self.hosts.values()
-        for host in self.hosts.values():
+        """Authority on the first host, the others join; accounts: {host: "ns/sa"}, its default identity.
+
+        A host without an account is left out.
+        """
+        first, *others = [self.hosts[name] for name in accounts]
+        for host in (first, *others):
             host.configure(identity={"source": "embedded" if host is first else "fleet", "ttl": ttl,
                                      "default": "ns/{}/sa/{}".format(*accounts[host.name].split("/"))})
         first.tulle("init")

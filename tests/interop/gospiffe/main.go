@@ -7,8 +7,13 @@
 //	gospiffe watch COUNT           that many contexts as they arrive, then ends
 //	gospiffe listen ADDR PEER-ID   one mutual TLS connection from PEER-ID: echoes a line
 //	gospiffe dial ADDR PEER-ID     one to PEER-ID: sends a line, expects it back
+//	gospiffe hbone ADDR PEER-ID    a tunnel's server for PEER-ID: greets in every CONNECT stream, then echoes
+//	gospiffe tunnel ADDR PEER-ID   a tunnel's client: HTTP/2 settings there and back; PEER-ID "any" takes every server
+//	gospiffe jwt AUDIENCE          asks for a JWT-SVID
+//	gospiffe bare                  asks for X.509-SVIDs without the header that SPIFFE demands
 //
-// Whatever fails ends with status 1 and {"error": ...}; nothing lasts longer than TIMEOUT (default 30s).
+// Whatever fails ends with status 1 and {"error": ..., "code": the gRPC status}; nothing lasts longer than TIMEOUT
+// (default 30s).
 package main
 
 import (
@@ -21,15 +26,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/spiffe/go-spiffe/v2/proto/spiffe/workload"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/spiffetls"
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
+	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
+	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 type svidLine struct {
@@ -122,11 +136,11 @@ type tlsConn interface {
 }
 
 func connected(conn tlsConn) error {
-	peer, err := spiffetls.PeerIDFromConn(conn)
+	state := conn.ConnectionState()
+	peer, err := x509svid.IDFromCert(state.PeerCertificates[0])
 	if err != nil {
 		return err
 	}
-	state := conn.ConnectionState()
 	say(map[string]string{"event": "connected", "peer": peer.String(), "tls": tls.VersionName(state.Version)})
 	return nil
 }
@@ -185,6 +199,125 @@ func dial(ctx context.Context, addr string, peer spiffeid.ID) error {
 	return err
 }
 
+// refusals says what net/http logs of a handshake that failed.
+type refusals struct{}
+
+func (refusals) Write(text []byte) (int, error) {
+	say(map[string]string{"event": "refused", "error": strings.TrimSpace(string(text))})
+	return len(text), nil
+}
+
+// eager sends every piece at once.
+type eager struct {
+	http.ResponseWriter
+	http.Flusher
+}
+
+func (e eager) Write(p []byte) (int, error) {
+	n, err := e.ResponseWriter.Write(p)
+	e.Flush()
+	return n, err
+}
+
+func stream(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodConnect {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	line := map[string]string{"event": "connect", "authority": r.Host, "sni": r.TLS.ServerName}
+	if ids := r.TLS.PeerCertificates[0].URIs; len(ids) == 1 {
+		line["peer"] = ids[0].String()
+	}
+	say(line)
+	w.WriteHeader(http.StatusOK)
+	out := eager{w, w.(http.Flusher)}
+	if _, err := io.WriteString(out, "hello from go\n"); err == nil {
+		_, _ = io.Copy(out, r.Body)
+	}
+}
+
+func hbone(ctx context.Context, addr string, peer spiffeid.ID) error {
+	source, err := workloadapi.NewX509Source(ctx)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	s := http.Server{Handler: http.HandlerFunc(stream), ErrorLog: log.New(refusals{}, "", 0),
+		TLSConfig: tlsconfig.MTLSServerConfig(source, source, tlsconfig.AuthorizeID(peer))}
+	context.AfterFunc(ctx, func() { s.Close() })
+	say(map[string]string{"event": "listening", "address": l.Addr().String()})
+	return s.ServeTLS(l, "", "")
+}
+
+func tunnel(ctx context.Context, addr string, peer string) error {
+	source, err := workloadapi.NewX509Source(ctx)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	var config *tls.Config
+	if peer == "any" {
+		config = &tls.Config{InsecureSkipVerify: true, GetClientCertificate: tlsconfig.GetClientCertificate(source)}
+	} else {
+		id, err := spiffeid.FromString(peer)
+		if err != nil {
+			return err
+		}
+		config = tlsconfig.MTLSClientConfig(source, source, tlsconfig.AuthorizeID(id))
+	}
+	config.NextProtos = []string{"h2"}
+	c, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	context.AfterFunc(ctx, func() { c.Close() })
+	if err := connected(c.(tlsConn)); err != nil {
+		return err
+	}
+	// In TLS 1.3 the server judges us after our handshake is over: only its answer says that it took us.
+	if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
+		return err
+	}
+	head := make([]byte, 9)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return err
+	}
+	if head[3] != 4 {
+		return fmt.Errorf("the first frame is of type %d, not SETTINGS", head[3])
+	}
+	say(map[string]string{"event": "settings"})
+	return nil
+}
+
+func jwt(ctx context.Context, audience string) error {
+	token, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: audience})
+	if err == nil {
+		say(map[string]string{"event": "jwt", "id": token.ID.String()})
+	}
+	return err
+}
+
+func bare(ctx context.Context) error {
+	conn, err := grpc.NewClient(os.Getenv("SPIFFE_ENDPOINT_SOCKET"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	answers, err := workload.NewSpiffeWorkloadAPIClient(conn).FetchX509SVID(ctx, &workload.X509SVIDRequest{})
+	if err == nil {
+		_, err = answers.Recv()
+	}
+	if err == nil {
+		say(map[string]string{"event": "answered"})
+	}
+	return err
+}
+
 func run(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == "fetch":
@@ -195,17 +328,26 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("not a count: %q", args[1])
 		}
 		return watch(ctx, count)
-	case len(args) == 3 && (args[0] == "listen" || args[0] == "dial"):
+	case len(args) == 1 && args[0] == "bare":
+		return bare(ctx)
+	case len(args) == 2 && args[0] == "jwt":
+		return jwt(ctx, args[1])
+	case len(args) == 3 && args[0] == "tunnel":
+		return tunnel(ctx, args[1], args[2])
+	case len(args) == 3 && (args[0] == "listen" || args[0] == "dial" || args[0] == "hbone"):
 		peer, err := spiffeid.FromString(args[2])
 		if err != nil {
 			return err
 		}
-		if args[0] == "listen" {
+		switch args[0] {
+		case "listen":
 			return listen(ctx, args[1], peer)
+		case "hbone":
+			return hbone(ctx, args[1], peer)
 		}
 		return dial(ctx, args[1], peer)
 	}
-	return errors.New("usage: gospiffe fetch | watch COUNT | listen ADDR PEER-ID | dial ADDR PEER-ID")
+	return errors.New("usage: gospiffe fetch | watch COUNT | jwt AUDIENCE | bare | {listen|dial|hbone|tunnel} ADDR PEER-ID")
 }
 
 func main() {
@@ -216,7 +358,7 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := run(ctx, os.Args[1:]); err != nil {
-		say(map[string]string{"event": "failed", "error": err.Error()})
+		say(map[string]string{"event": "failed", "error": err.Error(), "code": status.Code(err).String()})
 		os.Exit(1)
 	}
 }
