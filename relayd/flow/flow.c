@@ -135,6 +135,7 @@ dial_late(struct timer *t)
 void
 flow_set_deadline(struct flow *f)
 {
+	f->tried_ns = loop_now_ns(f->flows->th->loop);
 	timer_set(f->flows->th->loop, &f->timer, FLOW_DIAL_MS, dial_late);
 }
 
@@ -182,6 +183,7 @@ on_opened(struct stream *s)
 	if (f->endpoint != NULL)
 		health_ok(f->endpoint->state);
 	dialling_free(f);
+	record_opened(f);
 	flow_count_opened(f);
 	timer_set(f->flows->th->loop, &f->timer, FLOW_IDLE_MS, idle_check);
 	f->down.stream.ops->resume(&f->down.stream);

@@ -58,6 +58,7 @@ struct flow {
 	bool has_up;                      /* up is a stream that must be closed */
 	uint64_t active_ms;               /* when a byte last moved */
 	uint64_t began_ns;                /* loop time */
+	uint64_t tried_ns;                /* when the last attempt to reach the other end began */
 	struct conn_event event;          /* filled as things become known */
 };
 
@@ -111,6 +112,13 @@ struct flow *flow_new(struct flows *fs, bool inbound);
 /* Sets or moves the deadline of dialling. */
 void flow_set_deadline(struct flow *f);
 
+/* Is the other end, once begun, a stream of a tunnel? */
+static inline bool
+flow_dials_tunnel(const struct flow *f)
+{
+	return !f->inbound && f->endpoint != NULL && f->endpoint->meshed && !f->endpoint->local;
+}
+
 /* Counts the flow as opened under the labels that its event has by now. */
 void flow_count_opened(struct flow *f);
 
@@ -133,6 +141,10 @@ bool inbound_still_allowed(struct flow *f);
 void record_begin(struct flow *f);
 void record_text(struct flow *f, uint32_t *ret_index, const char *text);
 void record_principal(struct flow *f, uint32_t *ret_index, const char *spiffe_id);
+
+/* The other end is there: how long that took. */
+void record_opened(struct flow *f);
+
 void record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enum event_detail detail);
 
 /* Is there a line left for this refusal?  At most 20 a second, in bursts of 100. */

@@ -235,8 +235,7 @@ outbound_attempt_failed(struct flow *f, enum tulle_err e, int detail)
 	struct failure why = failure_of(e, detail);
 	const struct endpoint *again;
 
-	if (f->endpoint != NULL && f->endpoint->meshed && !f->endpoint->local && f->up.tunnel.retryable &&
-	    !f->dial->refused_once) {
+	if (flow_dials_tunnel(f) && f->up.tunnel.retryable && !f->dial->refused_once) {
 		/* The peer never looked at the request: the same endpoint, another tunnel, once (HB-14). */
 		f->dial->refused_once = true;
 		again = endpoint_ref(f->endpoint);

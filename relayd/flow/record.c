@@ -33,6 +33,33 @@ record_principal(struct flow *f, uint32_t *ret_index, const char *spiffe_id)
 	*ret_index = spiffe_id != NULL ? events_intern(f->flows->events, spiffe_principal(spiffe_id)) : EVENTS_TEXT_NONE;
 }
 
+/* Never 0, which means that there was no such step. */
+static uint32_t
+microseconds(uint64_t from_ns, uint64_t to_ns)
+{
+	uint64_t us = to_ns > from_ns ? (to_ns - from_ns + 999) / 1000 : 1;
+
+	return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+void
+record_opened(struct flow *f)
+{
+	const struct tlsconn *c = flow_dials_tunnel(f) && f->up.tunnel.h != NULL ? &f->up.tunnel.h->conn : NULL;
+	uint64_t now = loop_now_ns(f->flows->th->loop), tunnel_from = f->tried_ns;
+
+	if (c == NULL) {
+		f->event.connect_us = microseconds(f->tried_ns, now);
+		return;
+	}
+	/* A tunnel that was there before cost this flow no TCP and no TLS, one on its way only what was left of them. */
+	if (c->connected_ns > f->tried_ns) {
+		f->event.connect_us = microseconds(f->tried_ns, c->connected_ns);
+		tunnel_from = c->connected_ns;
+	}
+	f->event.tunnel_us = microseconds(tunnel_from, now);
+}
+
 void
 record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enum event_detail detail)
 {
