@@ -3,78 +3,63 @@
 import json
 import os
 import signal
+import socket
+import ssl
 
 import pytest
 
 import mesh
 import netns
+import watched
+from watched import DB, URL, WEB
 
-CLUSTER_IP = "10.96.0.1"
-URL = f"http://{CLUSTER_IP}/"
-COLLECTOR = "10.99.0.9"
+DROPPED = "tulle_telemetry_dropped_total"
 
 
-class World:
-    """Two hosts of a mesh, and a collector on a wire of its own that the rules do not capture."""
+class World(watched.Watched):
+    """With `tulle collect` on the wire."""
 
     def __init__(self):
-        self.mesh = mesh.Mesh(f"y{os.getpid()}", ["a", "b"])
-        m = self.mesh
-        m.bridge.run("ip", "addr", "add", "10.99.0.9/24", "dev", "br0")
-        self.out = os.path.join(m.top, "records.jsonl")
-        for i, host in enumerate(m.hosts.values()):
-            host.run("ip", "addr", "add", f"10.99.0.{i + 1}/24", "dev", "eth0")
-            host.configure(telemetry={"destinations": [{"otlp": f"http://{COLLECTOR}:4318"}], "traces": "100%",
-                                      "access": "all", "metrics": ":9464"},
-                           capture={"exclude": {"ports": [22], "cidrs": ["10.99.0.0/24"]}})
-            host.environ["OTEL_METRIC_EXPORT_INTERVAL"] = "500"
-        m.start_identities({"a": "shop/web", "b": "shop/db"})
-        m.manifest("db.yaml", mesh.service("db", "shop", CLUSTER_IP, 80, 8080, [("db-1", m["b"].ip, "db")]))
-        m["b"].nginx(8080)
+        super().__init__(f"y{os.getpid()}")
+        self.out = os.path.join(self.mesh.top, "records.jsonl")
         self.collect = None
         self.start_collector()
-        for host in m.hosts.values():
-            host.start("telemetryd").wait_for("ready", 20)
-            host.start_relay()
-            host.daemons["telemetryd"].wait_for("attached to the relay", 20)
+        self.start()
 
     def start_collector(self):
-        class Wire:  # what Daemon needs of a host
-            ns, work, environ, name = self.mesh.bridge, self.mesh.top, {}, "wire"
-        self.collect = mesh.Daemon(Wire, "collect", [mesh.binary("tulle"), "collect", "--listen", f"{COLLECTOR}:4318",
-                                                     "--out", self.out])
-        netns.wait_for_port(self.mesh.bridge, 4318)
+        self.collect = mesh.Daemon(watched.Wire(self), "collect", [
+            mesh.binary("tulle"), "collect", "--listen", f"{watched.COLLECTOR}:4318", "--out", self.out])
+        watched.wait_for_collector(self)
 
-    def records(self, signal_name=None):
+    def records(self, kind):
         found = []
         if os.path.exists(self.out):
             with open(self.out, encoding="utf-8") as f:
                 for line in f:
-                    if line.endswith("\n"):
-                        record = json.loads(line)
-                        if signal_name is None or record.get("signal") == signal_name:
-                            found.append(record)
+                    if line.endswith("\n") and f'"signal":"{kind}"' in line.replace(" ", "")[:40]:
+                        found.append(json.loads(line))
         return found
 
-    def closes(self, direction):
-        return [r for r in self.records("log") if attributes(r).get("tulle.direction") == direction]
+    def closes(self, direction, **attributes):
+        """The log records of connections; response_flag="UF" is the attribute tulle.response_flag."""
+        want = {"tulle.direction": direction, **{f"tulle.{k}": v for k, v in attributes.items()}}
+        return [r for r in self.records("log") if want.items() <= r["attributes"].items()]
 
-    def metric(self, host, name, **labels):
-        text = host.run("curl", "-s", "http://127.0.0.1:9464/metrics").stdout
-        want = [f'{k}="{v}"' for k, v in labels.items()]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if line.startswith((name + "{", name + " ")) and all(w in line for w in want))
+    def wait_for_close(self, direction, count=1, **attributes):
+        netns.wait_for(lambda: len(self.closes(direction, **attributes)) >= count, 20 * mesh.PATIENCE, every=0.1)
+        return self.closes(direction, **attributes)[-1]
+
+    def status(self, host):
+        return host.status()["telemetryd"]
+
+    def lane(self, host, signal_name):
+        return self.status(host)["destinations"][0]["signals"][signal_name]
 
     def close(self):
-        for host in self.mesh.hosts.values():  # while the collector is there: telemetryd sends what it has
-            host.close()
+        self.stop_hosts()
         if self.collect is not None:
             self.collect.stop()
-        self.mesh.close()
-
-
-def attributes(record):
-    return record.get("attributes", record)
+        super().close()
 
 
 @pytest.fixture(scope="module")
@@ -91,97 +76,206 @@ def world():
 
 @pytest.mark.san
 def test_every_connection_leaves_a_record_on_both_sides(world):
-    """25 connections: 25 records from each side, zstd on the wire, both principals, bytes, outcome."""
-    a = world.mesh["a"]
-    before = len(world.closes("outbound")), len(world.closes("inbound"))
-    for _ in range(25):
-        assert a.curl(URL).stdout == "hello from b:8080\n"
-    netns.wait_for(lambda: len(world.closes("outbound")) >= before[0] + 25 and
-                   len(world.closes("inbound")) >= before[1] + 25, 20 * mesh.PATIENCE)
-    assert len(world.closes("outbound")) == before[0] + 25  # and not one more
-    for direction in ("outbound", "inbound"):
-        r = world.closes(direction)[-1]
-        at = attributes(r)
-        assert r["encoding"] == "zstd"
-        assert at["tulle.source.principal"] == "mesh.test/ns/shop/sa/web"
-        assert at["tulle.destination.principal"] == "mesh.test/ns/shop/sa/db"
-        assert at["tulle.tls.mode"] == "mutual"
-    spans = [r for r in world.records("span")]
-    assert len(spans) >= 50  # traces: 100 %
+    """25 connections: 25 records and spans from each side, in zstd, with both principals, bytes, times, outcome."""
+    before = {d: len(world.closes(d)) for d in ("outbound", "inbound")}
+    sent, received = world.curl(25)
+    for direction in before:
+        world.wait_for_close(direction, before[direction] + 25)
+        assert len(world.closes(direction)) == before[direction] + 25  # and not one more
+        for r in world.closes(direction)[-25:]:
+            at = r["attributes"]
+            assert r["encoding"] == "zstd" and r["wire_bytes"] < r["raw_bytes"]
+            assert r["severity"] == "INFO" and at["tulle.outcome"] == "success" and at["tulle.tls.mode"] == "mutual"
+            assert at["tulle.source.principal"] == WEB and at["tulle.destination.principal"] == DB
+            assert at["tulle.destination.workload"] == "db-1"
+            assert 0 < at["tulle.duration_us"] < 10_000_000 * mesh.PATIENCE
+            assert sent - 2 <= at["tulle.rx_bytes"] <= sent + 2 and at["tulle.tx_bytes"] == received  # ?1 to ?25
+            step = "tulle.tunnel_us" if direction == "outbound" else "tulle.connect_us"
+            assert 0 < at[step] <= at["tulle.duration_us"] + 1
+    assert world.closes("outbound")[-1]["attributes"]["tulle.destination.service"] == "db.shop.svc.cluster.local"
+    spans = lambda: {s["span_id"] for s in world.records("span")}  # traces: 100%
+    netns.wait_for(lambda: {r["span_id"] for d in before for r in world.closes(d)} <= spans(), 20 * mesh.PATIENCE)
 
 
 @pytest.mark.san
 def test_metrics_count_and_survive_both_kinds_of_death(world):
-    a = world.mesh["a"]
-    count = lambda: world.metric(a, "tulle_connection_count_total", direction="outbound", outcome="success")
-    before = count()
-    for _ in range(5):
-        a.curl(URL)
-    netns.wait_for(lambda: count() == before + 5)
-    a.daemons["telemetryd"].kill(signal.SIGKILL)
-    a.daemons["telemetryd"].stop()
-    a.curl(URL)  # while nobody looks
-    a.start("telemetryd").wait_for("attached to the relay", 20)
-    netns.wait_for(lambda: count() == before + 6)
+    a, b = world.a, world.b
+    who = {"tulle_source_principal": WEB, "tulle_destination_principal": DB}
+    ends = {"outbound": a, "inbound": b}
+    count = lambda d: world.metric(ends[d], "tulle_connection_count_total", direction=d, outcome="success", **who)
+    moved = lambda d, way: world.metric(ends[d], "tulle_connection_io_bytes_total", direction=d, network_io_direction=way,
+                                        **who)
+    before = {d: (count(d), moved(d, "receive"), moved(d, "transmit")) for d in ends}
+    sent, received = world.curl(9)
+    for d in ends:
+        netns.wait_for(lambda d=d: count(d) == before[d][0] + 9, 20)
+        assert moved(d, "receive") == before[d][1] + 9 * sent and moved(d, "transmit") == before[d][2] + 9 * received
+        assert world.metric(ends[d], "tulle_connection_active", direction=d) == 0
+    world.kill_telemetryd(a)
+    world.curl()  # while nobody looks
+    world.start_telemetryd(a)
+    netns.wait_for(lambda: count("outbound") == before["outbound"][0] + 10)
     os.kill(a.status()["relayd"]["relay"]["pid"], signal.SIGKILL)
-    a.curl(URL)
-    netns.wait_for(lambda: count() == before + 7)
+    world.curl()
+    netns.wait_for(lambda: count("outbound") == before["outbound"][0] + 11)
+    assert world.metric(a, "tulle_relay_start_count_total") >= 2
+    sums = lambda: [r["value"] for r in world.records("metric") if r["name"] == "tulle.connection.count" and
+                    r["attributes"].get("direction") == "outbound" and r["attributes"].get("outcome") == "success"]
+    netns.wait_for(lambda: sums()[-1] == count("outbound"), 20 * mesh.PATIENCE)  # OTLP says what /metrics says
+    assert sums() == sorted(sums())
 
 
+@pytest.mark.san
 def test_a_refusal_is_recorded_with_reason_flag_and_policy(world):
-    a, b = world.mesh["a"], world.mesh["b"]
-    b.manifest("deny.yaml", "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
-                            "metadata: {name: nobody, namespace: shop}\nspec: {}\n")
-    b.reload()
+    """By both relays: the one that refuses names its policy, the other one says that it was refused."""
+    a, b = world.a, world.b
+    watched.forbid(b)
     try:
         assert a.curl(URL, check=False).returncode != 0
-        denied = lambda: [r for r in world.closes("inbound") if attributes(r).get("tulle.response_flag") == "UAEX"]
-        netns.wait_for(denied, 20 * mesh.PATIENCE)
-        at = attributes(denied()[-1])
-        assert at["tulle.response_detail"] == "denied_by_policy" and "shop/nobody" in at["tulle.authz.policy"]
-        netns.wait_for(lambda: world.metric(b, "tulle_authz_decision_count_total", decision="deny") >= 1)
     finally:
-        os.unlink(os.path.join(b.root, "etc/tulle/mesh.d/deny.yaml"))
-        b.reload()
-    failed = a.curl(f"http://{b.ip}:9999/", check=False)
-    assert failed.returncode != 0
-    netns.wait_for(lambda: [r for r in world.closes("outbound") if attributes(r).get("tulle.response_flag") == "UF"],
-                   20 * mesh.PATIENCE)
+        watched.forgive(b)
+    r = world.wait_for_close("inbound", response_flag="UAEX")
+    at = r["attributes"]
+    assert r["severity"] == "WARN" and r["body"] == "connection denied" and at["tulle.outcome"] == "denied"
+    assert at["tulle.response_detail"] == "denied_by_policy" and at["tulle.authz.policy"] == "shop/nobody"
+    assert at["tulle.source.principal"] == WEB and at["tulle.destination.principal"] == DB
+    at = world.wait_for_close("outbound", response_flag="UAEX")["attributes"]
+    assert at["tulle.outcome"] == "denied" and at["tulle.response_detail"] == "tunnel_denied"
+    netns.wait_for(lambda: world.metric(b, "tulle_authz_decision_count_total", decision="deny") >= 1)
+    netns.wait_for(lambda: world.metric(a, "tulle_connection_count_total", direction="outbound", outcome="denied") >= 1)
 
 
-def test_a_dead_collector_costs_no_request_and_its_return_brings_the_records(world):
-    a = world.mesh["a"]
-    world.collect.stop()
+def test_a_failure_is_recorded_with_reason_and_flag(world):
+    assert world.a.curl(f"http://{world.b.ip}:9999/", check=False).returncode != 0
+    for direction, detail in (("inbound", "connect_refused"), ("outbound", "tunnel_refused")):
+        r = world.wait_for_close(direction, response_flag="UF", response_detail=detail)
+        assert r["severity"] == "WARN" and r["body"] == "connection failed"
+        assert r["attributes"]["destination.port"] == 9999
+    netns.wait_for(lambda: world.metric(world.b, "tulle_upstream_connect_failure_count_total",
+                                        error_type="refused") >= 1)
+
+
+def test_a_refused_handshake_is_counted_by_its_reason(world):
+    """A TLS client without a certificate at port 15008: one more, at /metrics and at the collector."""
+    name = "tulle_tls_handshake_count_total"
+    before = world.metric(world.b, name, direction="inbound", error_type="no_certificate")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    with world.a.ns.inside():
+        raw = socket.create_connection((world.b.ip, 15008), timeout=5)
+    with raw, pytest.raises(OSError):
+        with context.wrap_socket(raw) as s:
+            s.sendall(b"PRI * HTTP/2.0\r\n\r\n")
+            if not s.recv(100):
+                raise ConnectionError("an end without a word")
+    netns.wait_for(lambda: world.metric(world.b, name, direction="inbound", error_type="no_certificate") == before + 1)
+    told = lambda: [r for r in world.records("metric") if r["name"] == "tulle.tls.handshake.count" and
+                    r["attributes"].get("error.type") == "no_certificate" and r["value"] == before + 1]
+    netns.wait_for(told, 20 * mesh.PATIENCE)
+
+
+@pytest.mark.san
+def test_a_dead_telemetryd_costs_no_request_and_loses_no_record(world):
+    """Killed, then traffic: all answered; what the rings kept is told when it is back, each connection once."""
     before = len(world.closes("outbound"))
-    for _ in range(10):
-        assert a.curl(URL).stdout == "hello from b:8080\n"
+    world.curl()
+    world.wait_for_close("outbound", before + 1)
+    world.kill_telemetryd(world.a)
+    world.curl(40)
+    world.start_telemetryd(world.a)
+    world.wait_for_close("outbound", before + 41)
+    assert len({(r["resource"]["service.instance.id"], r["attributes"]["tulle.connection.id"])
+                for r in world.closes("outbound")[before:]}) == 41
+
+
+@pytest.mark.san
+def test_a_dead_collector_costs_no_request_and_its_return_brings_the_records(world):
+    """All is queued and nothing dropped; status says what is wrong; then each arrives once."""
+    before = len(world.closes("outbound"))
+    world.collect.stop()
+    world.curl(40)
+    netns.wait_for(lambda: world.lane(world.a, "logs")["queued"] >= 40, 20 * mesh.PATIENCE)
+    netns.wait_for(lambda: world.lane(world.a, "logs")["failures"] > 0, 20 * mesh.PATIENCE)
+    assert world.lane(world.a, "logs")["last_error"]
     world.start_collector()
-    netns.wait_for(lambda: len(world.closes("outbound")) >= before + 10, 40 * mesh.PATIENCE)
-    assert world.metric(a, "tulle_telemetry_dropped_total", reason="queue_full") == 0
+    world.wait_for_close("outbound", before + 40)
+    assert len(world.closes("outbound")) == before + 40
+    assert world.metric(world.a, DROPPED, signal="logs") == 0
+
+
+def test_what_is_too_much_is_dropped_and_counted_by_reason(world):
+    """More connections than the ring holds while telemetryd is dead: none fails, and every event has its place.
+
+    The ring takes 7,168 successes, the rest is no_consumer; of those that are left more than the rate allows is rate_cap.
+    """
+    a = world.a
+    events = lambda: world.status(a)["events"]
+    netns.wait_for(lambda: events()["in_ring"] == 0)
+    before, logs = events(), len(world.closes("outbound"))
+    world.kill_telemetryd(a)
+    for _ in range(4):
+        world.curl(1900)
+    world.start_telemetryd(a)
+    netns.wait_for(lambda: events()["in_ring"] == 0 and events()["taken"] == 7168, 20 * mesh.PATIENCE)
+    lost = 4 * 1900 - 7168
+    assert events()["no_consumer"] - before["no_consumer"] + events()["ring_full"] - before["ring_full"] == lost
+    assert world.metric(a, "tulle_event_dropped_count_total") == events()["no_consumer"] + events()["ring_full"]
+    capped = world.metric(a, DROPPED, signal="logs", reason="rate_cap")
+    assert 4000 < capped < 7168
+    assert world.metric(a, DROPPED, signal="traces", reason="rate_cap") > capped  # spans have the smaller allowance
+    netns.wait_for(lambda: len(world.closes("outbound")) == logs + 7168 - capped, 20 * mesh.PATIENCE, every=0.2)
+    lane = world.lane(a, "logs")
+    assert lane["accepted"] == lane["delivered"] + lane["rejected"] + lane["queued"] + sum(lane["dropped"].values())
 
 
 def test_cost_of_every_daemon_is_among_the_metrics(world):
-    a = world.mesh["a"]
+    a = world.a
     names = ("tulle-relayd", "tulle-relayd/relay", "tulle-certd", "tulle-telemetryd")
     for metric in ("tulle_process_cpu_time_seconds_total", "tulle_process_memory_usage_bytes",
-                   "tulle_process_open_file_descriptor_count"):
+                   "tulle_process_open_file_descriptor_count", "tulle_process_start_time_seconds"):
         netns.wait_for(lambda m=metric: all(world.metric(a, m, process_name=n) > 0 for n in names), 30)
-    expiry = world.metric(a, "tulle_certificate_expiry_seconds", role="own_leaf")
-    assert 0 < expiry <= 3600
+    told = lambda: {r["attributes"]["process.name"] for r in world.records("metric") if r["name"] == "tulle.process.cpu.time"}
+    netns.wait_for(lambda: told() == set(names), 20 * mesh.PATIENCE)
+    assert world.metric(a, "tulle_process_up") == 3
 
 
+def test_how_long_the_certificate_lasts_is_told(world):
+    for host in (world.a, world.b):
+        assert 0 < world.metric(host, "tulle_certificate_expiry_seconds", role="own_leaf") <= 3600
+    netns.wait_for(lambda: [r for r in world.records("metric") if r["name"] == "tulle.certificate.expiry" and
+                            0 < r["value"] <= 3600 and r["attributes"] == {"role": "own_leaf"}], 20 * mesh.PATIENCE)
+
+
+@pytest.mark.san
 def test_nothing_personal_leaves_the_host(world):
-    """Marked secrets in path, query, headers and body of a request: in no record, no metric, no log."""
-    a = world.mesh["a"]
+    """Marked secrets in path, query, headers and body of a request: in no record, no metric, no log, no status."""
+    a = world.a
     mark = "geheim4711"
-    a.curl(f"{URL}{mark}?token={mark}", "-H", f"Authorization: Bearer {mark}", "-H", f"Cookie: {mark}", "-d", mark,
-           check=False)
     before = len(world.closes("outbound"))
-    a.curl(URL)
-    netns.wait_for(lambda: len(world.closes("outbound")) > before, 20 * mesh.PATIENCE)
+    a.curl(f"{URL}{mark}?token={mark}", "-H", f"Authorization: Bearer {mark}", "-H", f"Cookie: {mark}", "-A", mark, "-d",
+           mark, check=False)
+    world.wait_for_close("outbound", before + 1)
     with open(world.out, encoding="utf-8") as f:
         assert mark not in f.read()
     for host in world.mesh.hosts.values():
-        assert mark not in host.run("curl", "-s", "http://127.0.0.1:9464/metrics").stdout
+        assert mark not in world.scrape(host) and mark not in json.dumps(host.status())
         for name in ("relayd", "telemetryd", "certd"):
             assert mark not in host.daemons[name].log()
+    with open(os.path.join(world.b.work, "nginx-8080/access.log"), encoding="utf-8") as f:
+        assert mark in f.read()  # it did go that way
+
+
+def test_of_a_client_without_an_identity_only_its_network_is_told(world):
+    """A stranger in plaintext: the record has 10.77.0.0 and no port."""
+    before = len(world.closes("inbound", **{"tls.mode": "none"}))
+    world.wire.run("ip", "addr", "add", "10.77.0.99/24", "dev", "br0")
+    try:
+        assert world.wire.run("curl", "-sS", f"http://{world.b.ip}:8080/").stdout == watched.PAGE
+    finally:
+        world.wire.run("ip", "addr", "del", "10.77.0.99/24", "dev", "br0")
+    at = world.wait_for_close("inbound", before + 1, **{"tls.mode": "none"})["attributes"]
+    assert at["network.peer.address"] == "10.77.0.0" and "network.peer.port" not in at
+    assert "tulle.source.principal" not in at
+    with open(world.out, encoding="utf-8") as f:
+        assert "10.77.0.99" not in f.read()
