@@ -52,9 +52,6 @@ class World(watched.Watched):
     def status(self, host):
         return host.status()["telemetryd"]
 
-    def lane(self, host, signal_name):
-        return self.status(host)["destinations"][0]["signals"][signal_name]
-
     def close(self):
         self.stop_hosts()
         if self.collect is not None:
@@ -77,6 +74,7 @@ def world():
 @pytest.mark.san
 def test_every_connection_leaves_a_record_on_both_sides(world):
     """25 connections: 25 records and spans from each side, in zstd, with both principals, bytes, times, outcome."""
+    world.settle()
     before = {d: len(world.closes(d)) for d in ("outbound", "inbound")}
     sent, received = world.curl(25)
     for direction in before:
@@ -178,6 +176,7 @@ def test_a_refused_handshake_is_counted_by_its_reason(world):
 @pytest.mark.san
 def test_a_dead_telemetryd_costs_no_request_and_loses_no_record(world):
     """Killed, then traffic: all answered; what the rings kept is told when it is back, each connection once."""
+    world.settle()
     before = len(world.closes("outbound"))
     world.curl()
     world.wait_for_close("outbound", before + 1)
@@ -192,6 +191,7 @@ def test_a_dead_telemetryd_costs_no_request_and_loses_no_record(world):
 @pytest.mark.san
 def test_a_dead_collector_costs_no_request_and_its_return_brings_the_records(world):
     """All is queued and nothing dropped; status says what is wrong; then each arrives once."""
+    world.settle()
     before = len(world.closes("outbound"))
     world.collect.stop()
     world.curl(40)
@@ -211,7 +211,7 @@ def test_what_is_too_much_is_dropped_and_counted_by_reason(world):
     """
     a = world.a
     events = lambda: world.status(a)["events"]
-    netns.wait_for(lambda: events()["in_ring"] == 0)
+    world.settle()
     before, logs = events(), len(world.closes("outbound"))
     world.kill_telemetryd(a)
     for _ in range(4):
@@ -252,6 +252,7 @@ def test_nothing_personal_leaves_the_host(world):
     """Marked secrets in path, query, headers and body of a request: in no record, no metric, no log, no status."""
     a = world.a
     mark = "geheim4711"
+    world.settle()
     before = len(world.closes("outbound"))
     a.curl(f"{URL}{mark}?token={mark}", "-H", f"Authorization: Bearer {mark}", "-H", f"Cookie: {mark}", "-A", mark, "-d",
            mark, check=False)
@@ -268,6 +269,7 @@ def test_nothing_personal_leaves_the_host(world):
 
 def test_of_a_client_without_an_identity_only_its_network_is_told(world):
     """A stranger in plaintext: the record has 10.77.0.0 and no port."""
+    world.settle()
     before = len(world.closes("inbound", **{"tls.mode": "none"}))
     world.wire.run("ip", "addr", "add", "10.77.0.99/24", "dev", "br0")
     try:

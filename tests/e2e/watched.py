@@ -63,6 +63,18 @@ class Watched:
         return sum(float(line.rsplit(" ", 1)[1]) for line in self.scrape(host).splitlines()
                    if line.startswith((name + "{", name + " ")) and all(w in line for w in want))
 
+    def lane(self, host, kind):
+        """How it goes with one signal: logs, traces or metrics."""
+        return host.status()["telemetryd"]["destinations"][0]["signals"][kind]
+
+    def settle(self):
+        """Until the collector has all that was told so far."""
+        def done(host):
+            t = host.status()["telemetryd"]
+            return t["events"]["in_ring"] == 0 and all(
+                t["signals"][kind]["in_batch"] == 0 and self.lane(host, kind)["queued"] == 0 for kind in ("logs", "traces"))
+        netns.wait_for(lambda: all(done(h) for h in self.mesh.hosts.values()), 40 * mesh.PATIENCE, every=0.1)
+
     def curl(self, n=1):
         """That many connections from a to the service, one request each; asserts that none fails.
 

@@ -41,10 +41,14 @@ def peer(name):
 
 
 class Collector:
-    """An OpenTelemetry Collector that writes all it receives to a file, one line of OTLP JSON a batch."""
+    """An OpenTelemetry Collector that writes all it receives to a file, one line of OTLP JSON a batch.
 
-    def __init__(self, binary, folder):
-        self.grpc, self.http = free_port(), free_port()
+    <address> is where it listens for OTLP over HTTP, a free port of this host if there is none; <enter> is a command
+    that runs it somewhere else.
+    """
+
+    def __init__(self, binary, folder, address=None, enter=()):
+        self.address = address or f"127.0.0.1:{free_port()}"
         self.out = os.path.join(folder, "out.json")
         self.log_path = os.path.join(folder, "otelcol.log")
         config = os.path.join(folder, "otelcol.yaml")
@@ -54,26 +58,30 @@ class Collector:
 receivers:
   otlp:
     protocols:
-      grpc: {{endpoint: "127.0.0.1:{self.grpc}"}}
-      http: {{endpoint: "127.0.0.1:{self.http}"}}
+      http: {{endpoint: "{self.address}"}}
 exporters:
-  file: {{path: {self.out}, flush_interval: 200ms}}
+  file: {{path: {self.out}, append: true, flush_interval: 200ms}}
 service:
   telemetry: {{metrics: {{level: none}}}}
   pipelines: {{traces: {pipeline}, metrics: {pipeline}, logs: {pipeline}}}
 """)
         self.log = open(self.log_path, "w", encoding="utf-8")
-        self.process = subprocess.Popen([binary, "--config", config], stdout=self.log, stderr=self.log)
-        wait_for("the collector's port", self.is_up)
+        self.process = subprocess.Popen([*enter, binary, "--config", config], stdout=self.log, stderr=self.log)
+        wait_for("the collector to be ready", self.is_up)
 
     def is_up(self):
-        assert self.process.poll() is None, open(self.log_path, encoding="utf-8").read()
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.http)) == 0
+        text = self.said()
+        assert self.process.poll() is None, text
+        return "Everything is ready" in text
+
+    def said(self):
+        """Its log."""
+        with open(self.log_path, encoding="utf-8") as f:
+            return f.read()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.http}"
+        return f"http://{self.address}"
 
     def batches(self):
         """Every batch received so far, as OTLP JSON; a line that is still being written is left for later."""
@@ -82,15 +90,26 @@ service:
         with open(self.out, encoding="utf-8") as f:
             return [json.loads(line) for line in f if line.endswith("\n")]
 
+    def _all(self, resources, scopes, objects):
+        for batch in self.batches():
+            for resource in batch.get(resources, []):
+                for scope in resource[scopes]:
+                    for one in scope[objects]:
+                        yield resource["resource"], one
+
     def metrics(self):
         """name: list of the metric's objects, of all batches."""
         found = {}
-        for batch in self.batches():
-            for resource in batch.get("resourceMetrics", []):
-                for scope in resource["scopeMetrics"]:
-                    for metric in scope["metrics"]:
-                        found.setdefault(metric["name"], []).append(metric)
+        for _, metric in self._all("resourceMetrics", "scopeMetrics", "metrics"):
+            found.setdefault(metric["name"], []).append(metric)
         return found
+
+    def logs(self):
+        """(resource, record) of all batches; spans() the same."""
+        return list(self._all("resourceLogs", "scopeLogs", "logRecords"))
+
+    def spans(self):
+        return list(self._all("resourceSpans", "scopeSpans", "spans"))
 
     def stop(self):
         self.process.terminate()
@@ -107,6 +126,13 @@ def collector(tmp_path):
     c = Collector(peer("otelcol"), str(tmp_path))
     yield c
     c.stop()
+
+
+@pytest.fixture(scope="session")
+def new_collector():
+    """new_collector(FOLDER, ...): a Collector that its caller stops."""
+    binary = peer("otelcol")
+    return lambda folder, **kwargs: Collector(binary, str(folder), **kwargs)
 
 
 @pytest.fixture(scope="session")
