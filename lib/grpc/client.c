@@ -9,6 +9,10 @@
 
 #define RESPONSE_MAX (4u << 20)
 #define METADATA_MAX 16
+#define PENDING_MAX (256 * 1024) /* bytes given to the channel ahead of the socket */
+#define STREAM_WINDOW (1 << 20)
+#define CONNECTION_WINDOW (4 << 20)
+#define HEADERS_MAX 16384
 
 struct grpc_request {
 	LIST_ENTRY(grpc_request) link;
@@ -16,7 +20,6 @@ struct grpc_request {
 	int32_t id;                 /* 0 until the connection is ready */
 	char *path;                 /* owned */
 	struct buf out;             /* the framed request */
-	size_t out_off;
 	struct buf in;
 	struct grpc_handler handler;
 	void *arg;
@@ -25,6 +28,8 @@ struct grpc_request {
 	int status;                 /* from the trailers; -1: none yet */
 	char text[GRPC_TEXT_MAX];
 	int http_status;
+	bool is_grpc;               /* by its content type */
+	size_t header_bytes;
 	size_t n_metadata;
 	char *metadata[2 * METADATA_MAX]; /* names and values in turn; owned */
 };
@@ -39,7 +44,9 @@ struct grpc_client {
 	size_t response_max;
 	LIST_HEAD(, grpc_request) requests;
 	bool closed;
-	bool flushing;
+	bool inside;                /* nghttp2 is calling us */
+	unsigned int calling;       /* callbacks of the channel and timers under way */
+	bool freed;                 /* by its user, in one of those */
 };
 
 static void
@@ -69,20 +76,41 @@ request_finish(struct grpc_request *r, enum grpc_status status, const char *text
 	h.finished(arg, status, copy);
 }
 
-/* Everything that nghttp2 has goes to the channel, which sends it at the end of the tick. */
+/*
+ * Between enter() and leave() the user may be called, who may free the
+ * client: that is then put off until nobody stands in it any more.
+ */
+static void
+enter(struct grpc_client *c)
+{
+	c->calling++;
+}
+
+static void client_delete(struct grpc_client *c);
+
+static void
+leave(struct grpc_client *c)
+{
+	if (--c->calling == 0 && c->freed)
+		client_delete(c);
+}
+
+/* What nghttp2 has goes to the channel, which sends it at the end of the tick. */
 static void
 flush(struct grpc_client *c)
 {
 	const uint8_t *p;
 	ssize_t n;
 
-	if (c->h2 == NULL || c->flushing)
+	if (c->h2 == NULL || c->inside || c->closed)
 		return;
-	c->flushing = true;
-	while ((n = nghttp2_session_mem_send(c->h2, &p)) > 0)
-		if (channel_write(c->channel, p, (size_t)n) != TULLE_OK)
+	c->inside = true;
+	while (channel_pending(c->channel) < PENDING_MAX && (n = nghttp2_session_mem_send(c->h2, &p)) > 0)
+		if (channel_write(c->channel, p, (size_t)n) != TULLE_OK) {
+			channel_finish(c->channel); /* bytes are lost: it is of no more use */
 			break;
-	c->flushing = false;
+		}
+	c->inside = false;
 }
 
 /* Tells the server that the answer is not wanted; nghttp2 forgets the request. */
@@ -132,18 +160,22 @@ on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, 
     size_t valuelen, uint8_t flags, void *arg)
 {
 	struct grpc_request *r = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
-	char digits[8] = { 0 };
+	char digits[4] = { 0 };
 
 	(void)flags;
 	(void)arg;
 	if (r == NULL)
 		return 0;
+	r->header_bytes += namelen + valuelen + 32;
+	if (r->header_bytes > HEADERS_MAX)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	if (is(name, namelen, ":status")) {
-		memcpy(digits, value, valuelen < 7 ? valuelen : 7);
+		memcpy(digits, value, valuelen < 3 ? valuelen : 3);
 		r->http_status = atoi(digits);
+	} else if (is(name, namelen, "content-type")) {
+		r->is_grpc = grpc_content_type((const char *)value, valuelen);
 	} else if (is(name, namelen, "grpc-status")) {
-		memcpy(digits, value, valuelen < 7 ? valuelen : 7);
-		r->status = valuelen > 0 && valuelen <= 2 ? atoi(digits) : GRPC_UNKNOWN;
+		r->status = (int)grpc_status_parse((const char *)value, valuelen);
 	} else if (is(name, namelen, "grpc-message")) {
 		grpc_decode_text((const char *)value, valuelen, r->text);
 	}
@@ -160,8 +192,8 @@ on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t
 	size_t len;
 
 	(void)flags;
-	if (r == NULL)
-		return 0;
+	if (r == NULL || r->http_status != 200 || !r->is_grpc)
+		return 0; /* a page of somebody else's */
 	e = buf_append(&r->in, p, n);
 	while (e == TULLE_OK) {
 		e = grpc_unframe(&r->in, c->response_max, &msg, &len);
@@ -192,15 +224,50 @@ on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error, void *arg)
 	if (r == NULL)
 		return 0;
 	r->id = 0; /* nghttp2 has done with it */
-	if (r->status >= 0) {
-		request_finish(r, (enum grpc_status)r->status, r->text);
-	} else if (r->http_status != 0 && r->http_status != 200) {
+	if (r->http_status != 0 && r->http_status != 200) {
 		(void)snprintf(text, sizeof(text), "HTTP status %d", r->http_status);
-		request_finish(r, GRPC_UNKNOWN, text);
-	} else {
+		request_finish(r, grpc_status_of_http(r->http_status), text);
+	} else if (r->http_status != 0 && !r->is_grpc) {
+		request_finish(r, GRPC_UNKNOWN, "the answer is not gRPC");
+	} else if (r->status < 0) {
 		(void)snprintf(text, sizeof(text), "the stream ended without a status: %s", nghttp2_http2_strerror(error));
-		request_finish(r, error == NGHTTP2_REFUSED_STREAM ? GRPC_UNAVAILABLE : GRPC_INTERNAL, text);
+		request_finish(r, error != NGHTTP2_NO_ERROR ? grpc_status_of_reset(error) : GRPC_UNKNOWN, text);
+	} else if (r->status == GRPC_OK && buf_len(&r->in) > 0) {
+		request_finish(r, GRPC_INTERNAL, "the last message is not whole");
+	} else {
+		request_finish(r, (enum grpc_status)r->status, r->text);
 	}
+	return 0;
+}
+
+static void
+refused(struct timer *t)
+{
+	struct grpc_request *r = CONTAINER_OF(t, struct grpc_request, deadline);
+	struct grpc_client *c = r->client;
+
+	enter(c);
+	request_finish(r, GRPC_UNAVAILABLE, "the connection takes no more requests");
+	leave(c);
+}
+
+/* A request that waited for its turn and never left, because of a GOAWAY.  This may be inside grpc_start(), so: later. */
+static int
+on_not_sent(nghttp2_session *h2, const nghttp2_frame *frame, int error, void *arg)
+{
+	struct grpc_client *c = arg;
+	struct grpc_request *r;
+
+	(void)h2;
+	(void)error;
+	if (frame->hd.type != NGHTTP2_HEADERS)
+		return 0;
+	LIST_FOREACH(r, &c->requests, link)
+		if (r->id == frame->hd.stream_id) {
+			r->id = 0;
+			timer_set(c->loop, &r->deadline, 0, refused);
+			break;
+		}
 	return 0;
 }
 
@@ -208,7 +275,8 @@ static enum tulle_err
 h2_start(struct grpc_client *c)
 {
 	const nghttp2_settings_entry settings[] = { { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
-		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0 }, { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, 16384 } };
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0 }, { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADERS_MAX },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW } };
 	nghttp2_session_callbacks *cb;
 	int rv;
 
@@ -217,10 +285,13 @@ h2_start(struct grpc_client *c)
 	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+	nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_not_sent);
 	rv = nghttp2_session_client_new(&c->h2, cb, c);
 	nghttp2_session_callbacks_del(cb);
 	if (rv == 0)
-		rv = nghttp2_submit_settings(c->h2, NGHTTP2_FLAG_NONE, settings, 3);
+		rv = nghttp2_submit_settings(c->h2, NGHTTP2_FLAG_NONE, settings, 4);
+	if (rv == 0)
+		rv = nghttp2_session_set_local_window_size(c->h2, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW);
 	return rv == 0 ? TULLE_OK : TULLE_ENOMEM;
 }
 
@@ -259,9 +330,11 @@ deadline_passed(struct timer *t)
 	struct grpc_request *r = CONTAINER_OF(t, struct grpc_request, deadline);
 	struct grpc_client *c = r->client;
 
+	enter(c);
 	abandon(r);
 	flush(c);
 	request_finish(r, GRPC_DEADLINE_EXCEEDED, "no answer in time");
+	leave(c);
 }
 
 enum tulle_err
@@ -272,8 +345,10 @@ grpc_start(struct grpc_client *c, struct grpc_request **ret, const char *path, c
 	struct grpc_request *r;
 	bool complete = true;
 
-	if (c->closed)
+	if (c->closed || c->freed)
 		return TULLE_EUNAVAIL;
+	if (c->h2 != NULL && !nghttp2_session_check_request_allowed(c->h2))
+		return TULLE_EUNAVAIL; /* GOAWAY, or no stream id is left */
 	if (n_metadata > METADATA_MAX)
 		return TULLE_ELIMIT;
 	r = calloc(1, sizeof(*r));
@@ -298,7 +373,7 @@ grpc_start(struct grpc_client *c, struct grpc_request **ret, const char *path, c
 		submit(r);
 		if (r->id < 0) {
 			request_free(r);
-			return TULLE_EUNAVAIL; /* GOAWAY, or no stream id is left */
+			return TULLE_EUNAVAIL;
 		}
 		flush(c);
 	}
@@ -318,15 +393,36 @@ grpc_cancel(struct grpc_request *r)
 
 /* ---- the connection ------------------------------------------------------------------ */
 
+/* Fails every request, then tells the user. */
 static void
-fail_all(struct grpc_client *c, const char *reason)
+client_closed(struct grpc_client *c, const char *reason)
 {
 	struct grpc_request *r;
 
+	if (c->closed)
+		return;
 	c->closed = true;
 	while ((r = LIST_FIRST(&c->requests)) != NULL) {
 		r->id = 0;
 		request_finish(r, GRPC_UNAVAILABLE, reason);
+	}
+	if (!c->freed)
+		c->events.closed(c->arg, reason);
+}
+
+static void
+submit_all(struct grpc_client *c)
+{
+	struct grpc_request *r;
+again:
+	LIST_FOREACH(r, &c->requests, link) {
+		if (r->id != 0)
+			continue;
+		submit(r);
+		if (r->id < 0) {
+			request_finish(r, GRPC_UNAVAILABLE, "the connection takes no more requests");
+			goto again; /* the list may be another now */
+		}
 	}
 }
 
@@ -334,20 +430,18 @@ static void
 channel_ready(struct channel *ch, void *arg)
 {
 	struct grpc_client *c = arg;
-	struct grpc_request *r, *next;
 
 	(void)ch;
+	enter(c);
 	if (h2_start(c) != TULLE_OK) {
-		fail_all(c, "out of memory");
-		return;
+		client_closed(c, "out of memory");
+	} else {
+		submit_all(c);
+		flush(c);
+		if (c->events.ready != NULL && !c->freed)
+			c->events.ready(c->arg);
 	}
-	for (r = LIST_FIRST(&c->requests); r != NULL; r = next) {
-		next = LIST_NEXT(r, link);
-		submit(r);
-	}
-	flush(c);
-	if (c->events.ready != NULL)
-		c->events.ready(c->arg);
+	leave(c);
 }
 
 static void
@@ -359,16 +453,17 @@ channel_read(struct channel *ch, const uint8_t *p, size_t n, void *arg)
 	(void)ch;
 	if (c->h2 == NULL || c->closed)
 		return;
-	c->flushing = true; /* nghttp2 must not be asked to send from within */
+	enter(c);
+	c->inside = true; /* nghttp2 must not be asked to send from within */
 	rv = nghttp2_session_mem_recv(c->h2, p, n);
-	c->flushing = false;
-	if (rv < 0 || (!nghttp2_session_want_read(c->h2) && !nghttp2_session_want_write(c->h2))) {
+	c->inside = false;
+	if (rv >= 0)
 		flush(c);
-		fail_all(c, rv < 0 ? nghttp2_strerror((int)rv) : "the server ended the connection");
-		c->events.closed(c->arg, rv < 0 ? "protocol error" : "the server ended the connection");
-		return;
-	}
-	flush(c);
+	if (rv < 0) /* and fed no more bytes (CVE-2026-27135) */
+		client_closed(c, nghttp2_strerror((int)rv));
+	else if (!nghttp2_session_want_read(c->h2) && !nghttp2_session_want_write(c->h2))
+		client_closed(c, "the server ended the connection");
+	leave(c);
 }
 
 static void
@@ -385,10 +480,9 @@ channel_closed(struct channel *ch, enum tulle_err why, void *arg)
 	char reason[256];
 
 	(void)snprintf(reason, sizeof(reason), "%s", why == TULLE_EOF ? "the server closed the connection" : channel_error(ch));
-	if (c->closed)
-		return;
-	fail_all(c, reason);
-	c->events.closed(c->arg, reason);
+	enter(c);
+	client_closed(c, reason);
+	leave(c);
 }
 
 static const struct channel_handler channel_handler = { .ready = channel_ready, .read = channel_read,
@@ -444,6 +538,15 @@ grpc_client_connect(struct grpc_client **ret, struct loop *l, const struct addr 
 	return TULLE_OK;
 }
 
+static void
+client_delete(struct grpc_client *c)
+{
+	nghttp2_session_del(c->h2);
+	(void)channel_free(c->channel);
+	free(c->authority);
+	free(c);
+}
+
 struct grpc_client *
 grpc_client_free(struct grpc_client *c)
 {
@@ -451,14 +554,11 @@ grpc_client_free(struct grpc_client *c)
 
 	if (c == NULL)
 		return NULL;
-	while ((r = LIST_FIRST(&c->requests)) != NULL) {
-		r->id = 0;
+	while ((r = LIST_FIRST(&c->requests)) != NULL)
 		request_free(r);
-	}
-	nghttp2_session_del(c->h2);
-	(void)channel_free(c->channel);
-	free(c->authority);
-	free(c);
+	c->freed = true;
+	if (c->calling == 0)
+		client_delete(c);
 	return NULL;
 }
 

@@ -2,6 +2,14 @@
 /*
  * client.h - a small gRPC client: one connection, unary calls and server
  * streams.
+ *
+ * Callbacks come from the loop only, never from within a function of this
+ * file.  Inside any of them requests may be started and cancelled and the
+ * client be freed.
+ *
+ * What goes wrong is a status, too: GRPC_UNAVAILABLE if the connection ends,
+ * GRPC_DEADLINE_EXCEEDED, GRPC_RESOURCE_EXHAUSTED for a message that is too
+ * long, and what status.h makes of resets and foreign HTTP answers.
  */
 #ifndef TULLE_GRPC_CLIENT_H
 #define TULLE_GRPC_CLIENT_H
@@ -40,7 +48,7 @@ enum tulle_err grpc_client_new(struct grpc_client **ret, struct loop *l, int fd,
 enum tulle_err grpc_client_connect(struct grpc_client **ret, struct loop *l, const struct addr *to,
     const struct grpc_client_options *o, const struct grpc_client_events *events, void *arg);
 
-/* Drops the connection and every request, without callbacks.  Takes NULL.  Always returns NULL. */
+/* Drops the connection and every request, without callbacks; also inside a callback.  Takes NULL.  Always returns NULL. */
 struct grpc_client *grpc_client_free(struct grpc_client *c);
 
 /* The TLS session, for the peer's identity and the exporter; NULL if plain.  Lent. */

@@ -28,16 +28,24 @@ struct grpc_method {
 	 * grpc_finish(), now or later.
 	 */
 	void (*run)(void *arg, struct grpc_call *call, const uint8_t *request, size_t n);
-	/* The client has gone or its deadline has passed: <call> is invalid afterwards.  May be NULL for who answers at once. */
+	/*
+	 * The client has gone or its deadline has passed: <call> is invalid afterwards.  Comes from the loop or from
+	 * grpc_server_free(), never from within another function of this file.  May be NULL for who answers at once.
+	 */
 	void (*ended)(void *arg, struct grpc_call *call);
 };
 
 struct grpc_server_options {
 	struct tls_context *tls;   /* NULL: plain; a reference is taken */
-	size_t connections_max;    /* 0: 256 */
+	size_t connections_max;    /* 0: 256; what comes above is hung up on */
+	size_t connections_peer_max; /* of one uid (Unix; not root) or IP address; 0: a quarter of those */
 	size_t streams_max;        /* of one connection; 0: 64 */
 	size_t request_max;        /* bytes of a request message; 0: 16 KiB */
 	size_t response_max;       /* bytes of a response message; 0: 4 MiB, what clients take by default */
+	uint64_t hello_ms;         /* until the client has sent its SETTINGS; 0: 10 s */
+	uint64_t request_ms;       /* until a request is whole; 0: 10 s */
+	uint64_t idle_ms;          /* a connection without calls is sent away (GOAWAY); 0: 5 min */
+	uint64_t stall_ms;         /* nothing of what waits could be sent; 0: 60 s */
 };
 
 /* <methods> and <arg> are lent for the server's life, <o> (may be NULL) for the call.  TULLE_ENOMEM. */
@@ -76,7 +84,10 @@ struct tls_session *grpc_call_session(const struct grpc_call *call);
  */
 enum tulle_err grpc_send(struct grpc_call *call, const void *p, size_t n);
 
-/* Called once when what grpc_send() took has been handed to the connection; may be NULL. */
+/*
+ * Called once, from the loop, when what grpc_send() took has been handed to the connection (so soon, if nothing
+ * waits); the handler may send or finish then.  May be NULL.
+ */
 void grpc_call_on_sent(struct grpc_call *call, void (*sent)(void *arg, struct grpc_call *call));
 
 /* Ends the call: status and message go into the trailers.  <call> is invalid afterwards; ended() is not raised. */

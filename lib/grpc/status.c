@@ -16,6 +16,69 @@ grpc_status_name(int status)
 	return status >= 0 && (size_t)status < ARRAY_LEN(names) ? names[status] : "UNKNOWN";
 }
 
+enum grpc_status
+grpc_status_parse(const char *text, size_t len)
+{
+	int v = 0;
+
+	if (len < 1 || len > 2 || (len == 2 && text[0] == '0'))
+		return GRPC_UNKNOWN;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return GRPC_UNKNOWN;
+		v = v * 10 + (text[i] - '0');
+	}
+	return v <= GRPC_UNAUTHENTICATED ? (enum grpc_status)v : GRPC_UNKNOWN;
+}
+
+enum grpc_status
+grpc_status_of_http(int code)
+{
+	switch (code) {
+	case 400:
+		return GRPC_INTERNAL;
+	case 401:
+		return GRPC_UNAUTHENTICATED;
+	case 403:
+		return GRPC_PERMISSION_DENIED;
+	case 404:
+		return GRPC_UNIMPLEMENTED;
+	case 429:
+	case 502:
+	case 503:
+	case 504:
+		return GRPC_UNAVAILABLE;
+	default:
+		return GRPC_UNKNOWN;
+	}
+}
+
+enum grpc_status
+grpc_status_of_reset(uint32_t code)
+{
+	switch (code) { /* RFC 9113 section 7 */
+	case 0x7: /* REFUSED_STREAM */
+		return GRPC_UNAVAILABLE;
+	case 0x8: /* CANCEL */
+		return GRPC_CANCELLED;
+	case 0xb: /* ENHANCE_YOUR_CALM */
+		return GRPC_RESOURCE_EXHAUSTED;
+	case 0xc: /* INADEQUATE_SECURITY */
+		return GRPC_PERMISSION_DENIED;
+	default:
+		return GRPC_INTERNAL;
+	}
+}
+
+bool
+grpc_content_type(const char *text, size_t len)
+{
+	static const char want[] = "application/grpc";
+	const size_t n = sizeof(want) - 1;
+
+	return len >= n && memcmp(text, want, n) == 0 && (len == n || text[n] == '+' || text[n] == ';');
+}
+
 enum tulle_err
 grpc_frame(struct buf *out, const void *p, size_t n)
 {
@@ -38,11 +101,12 @@ grpc_frame(struct buf *out, const void *p, size_t n)
 enum tulle_err
 grpc_unframe(const struct buf *in, size_t max, const uint8_t **ret_p, size_t *ret_n)
 {
-	const uint8_t *p = buf_head(in);
+	const uint8_t *p;
 	size_t n;
 
 	if (buf_len(in) < GRPC_PREFIX)
 		return TULLE_AGAIN;
+	p = buf_head(in);
 	if (p[0] != 0)
 		return TULLE_EPEER;
 	n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];

@@ -6,6 +6,7 @@
 #ifndef TULLE_GRPC_STATUS_H
 #define TULLE_GRPC_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,18 @@ enum grpc_status {
 
 /* "PERMISSION_DENIED"; "UNKNOWN" for what is none. */
 const char *grpc_status_name(int status);
+
+/* The value of grpc-status; what is not the number of a name is GRPC_UNKNOWN. */
+enum grpc_status grpc_status_parse(const char *text, size_t len);
+
+/* What an HTTP status stands for that did not come from gRPC (http-grpc-status-mapping.md). */
+enum grpc_status grpc_status_of_http(int code);
+
+/* What the error code of an RST_STREAM stands for (PROTOCOL-HTTP2.md, "Errors"). */
+enum grpc_status grpc_status_of_reset(uint32_t code);
+
+/* Is it "application/grpc", alone or with "+..." or ";..." behind it? */
+bool grpc_content_type(const char *text, size_t len);
 
 #define GRPC_PREFIX 5 /* bytes before each message: compressed flag, length */
 #define GRPC_TEXT_MAX 1024

@@ -10,10 +10,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "grpc/client.h"
-#include "proto/workload.pb-c.h"
+#include "workload/response.h"
 
 #define RETRY_STEP_MS 1000
 #define RETRY_MAX_MS 30000
+#define DIAL_MS 15000 /* for an answer to dial() */
 #define ERROR_TEXT 256
 
 struct workload_client {
@@ -23,6 +24,7 @@ struct workload_client {
 	struct grpc_client *grpc;      /* NULL between connections */
 	struct grpc_request *stream;
 	struct timer retry;
+	struct timer unanswered;       /* dial() */
 	uint64_t retry_ms;             /* how long the last wait was */
 	bool dialling;                 /* dial() was asked and has not been answered */
 	struct workload_state state;
@@ -51,71 +53,30 @@ retry_later(struct workload_client *c)
 	timer_set(c->loop, &c->retry, c->retry_ms + chance % (c->retry_ms / 5), dial_due);
 }
 
-/* Cuts one response into what the user takes.  TULLE_EPEER, TULLE_ENOMEM. */
-static enum tulle_err
-deliver(struct workload_client *c, const X509SVIDResponse *m)
-{
-	struct svid_der *svids = calloc(m->n_svids, sizeof(*svids));
-	struct trust_bundle *bundles = calloc(m->n_federated_bundles + 1, sizeof(*bundles));
-	struct workload_update u = { .svids = svids, .n_svids = m->n_svids, .bundles = bundles,
-		.n_bundles = m->n_federated_bundles };
-	enum tulle_err e = TULLE_ENOMEM;
-
-	if (svids == NULL || bundles == NULL)
-		goto done;
-	for (size_t i = 0; i < m->n_svids; i++) {
-		const X509SVID *s = m->svids[i];
-
-		svids[i] = (struct svid_der){ .id = s->spiffe_id, .chain = s->x509_svid.data, .chain_len = s->x509_svid.len,
-			.key = s->x509_svid_key.data, .key_len = s->x509_svid_key.len, .bundle = s->bundle.data,
-			.bundle_len = s->bundle.len, .hint = s->hint };
-	}
-	for (size_t i = 0; i < m->n_federated_bundles; i++)
-		bundles[i] = (struct trust_bundle){ .td = m->federated_bundles[i]->key,
-			.roots = m->federated_bundles[i]->value.data, .len = m->federated_bundles[i]->value.len };
-	e = c->events.update(c->arg, &u) ? TULLE_OK : TULLE_EPEER;
-done:
-	free(svids);
-	free(bundles);
-	return e;
-}
-
-static void
-wipe_keys(X509SVIDResponse *m)
-{
-	for (size_t i = 0; i < m->n_svids; i++)
-		if (m->svids[i]->x509_svid_key.data != NULL)
-			explicit_bzero(m->svids[i]->x509_svid_key.data, m->svids[i]->x509_svid_key.len);
-}
-
 /* A message that cannot be used is reported and thrown away; what was there stays (W-10). */
 static void
 on_message(void *arg, const uint8_t *p, size_t n)
 {
 	struct workload_client *c = arg;
-	X509SVIDResponse *m = x509_svidresponse__unpack(NULL, n, p);
-	enum tulle_err e;
+	struct workload_response *r;
+	const char *why = "out of memory";
 
-	if (m == NULL || m->n_svids == 0 || m->n_svids > IDENTITIES_MAX) {
-		set_error(c, m == NULL ? "the response is malformed" : "the response holds no identity, or too many");
-		log_warn("identity response thrown away", LF_STR("reason", c->error));
-		goto done;
+	if (workload_response_read(&r, p, n, &why) != TULLE_OK) {
+		set_error(c, why);
+		log_warn("identity response thrown away", LF_STR("reason", why));
+		return;
 	}
-	e = deliver(c, m);
-	if (e != TULLE_OK) {
+	if (c->events.update(c->arg, workload_response_update(r))) {
+		c->error[0] = '\0';
+		c->retry_ms = 0;
+		c->state.connected = true;
+		c->state.denied = false;
+		c->state.updates++;
+		c->state.last_update_ns = clock_wall_ns();
+	} else {
 		set_error(c, "the response cannot be used");
-		goto done;
 	}
-	c->error[0] = '\0';
-	c->retry_ms = 0;
-	c->state.connected = true;
-	c->state.updates++;
-	c->state.last_update_ns = clock_wall_ns();
-done:
-	if (m != NULL) {
-		wipe_keys(m);
-		x509_svidresponse__free_unpacked(m, NULL);
-	}
+	(void)workload_response_free(r);
 }
 
 static void
@@ -125,6 +86,7 @@ on_finished(void *arg, enum grpc_status status, const char *text)
 
 	c->stream = NULL;
 	c->state.connected = false;
+	c->state.denied = status == GRPC_PERMISSION_DENIED;
 	(void)snprintf(c->error, sizeof(c->error), "%s: %.200s", grpc_status_name((int)status), text);
 	if (status == GRPC_INVALID_ARGUMENT) {
 		c->state.stopped = true;
@@ -146,6 +108,16 @@ on_closed(void *arg, const char *reason)
 }
 
 static void
+dial_unanswered(struct timer *t)
+{
+	struct workload_client *c = CONTAINER_OF(t, struct workload_client, unanswered);
+
+	c->dialling = false;
+	set_error(c, "no connection was made in time");
+	retry_later(c);
+}
+
+static void
 dial_due(struct timer *t)
 {
 	struct workload_client *c = CONTAINER_OF(t, struct workload_client, retry);
@@ -153,6 +125,7 @@ dial_due(struct timer *t)
 	c->stream = NULL;
 	c->grpc = grpc_client_free(c->grpc);
 	c->dialling = true;
+	timer_set(c->loop, &c->unanswered, DIAL_MS, dial_unanswered);
 	c->events.dial(c->arg);
 }
 
@@ -184,6 +157,7 @@ workload_client_connected(struct workload_client *c, int fd, const char *why)
 		return;
 	}
 	c->dialling = false;
+	timer_clear(c->loop, &c->unanswered);
 	if (fd == -1) {
 		set_error(c, why);
 		retry_later(c);
@@ -207,6 +181,7 @@ workload_client_free(struct workload_client *c)
 	if (c == NULL)
 		return NULL;
 	timer_clear(c->loop, &c->retry);
+	timer_clear(c->loop, &c->unanswered);
 	(void)grpc_client_free(c->grpc);
 	free(c);
 	return NULL;

@@ -21,16 +21,20 @@
 
 struct workload_client;
 
-/* One complete response; everything is lent for the callback, and keys are wiped behind it. */
+/*
+ * One complete response that keeps the rules of response.h; it replaces the
+ * one before.  Everything is lent for the callback, and keys are wiped behind it.
+ */
 struct workload_update {
 	const struct svid_der *svids; /* at least one, the default first */
 	size_t n_svids;
-	const struct trust_bundle *bundles; /* federated ones */
+	const struct trust_bundle *bundles; /* federated ones, no trust domain twice */
 	size_t n_bundles;
 };
 
 struct workload_events {
-	void (*dial)(void *arg); /* a connection is wanted: workload_client_connected() answers, now or later */
+	/* A connection is wanted: workload_client_connected() answers, now or within 15 s. */
+	void (*dial)(void *arg);
 	/* False: the update cannot be used (it is reported in status), the stream stays. */
 	bool (*update)(void *arg, const struct workload_update *u);
 };
@@ -47,6 +51,7 @@ struct workload_client *workload_client_free(struct workload_client *c);
 
 struct workload_state {
 	bool connected;          /* a stream is open and has delivered */
+	bool denied;             /* the last answer was PermissionDenied: no identity for us */
 	bool stopped;            /* InvalidArgument: will not try again */
 	uint64_t updates;
 	uint64_t last_update_ns; /* wall clock; 0: never */
