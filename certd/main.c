@@ -121,7 +121,7 @@ main(int argc, char **argv)
 		switch (c) {
 		case 'r':
 			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle-certd: --root %s: an absolute path of at most 64 bytes is needed\n",
+				(void)fprintf(stderr, "tulle-certd: --root %s: an absolute path of at most 72 bytes is needed\n",
 				    optarg);
 				return 2;
 			}

@@ -35,7 +35,7 @@ certd_root(const char *verb, const char *root)
 {
 	if (paths_init(root) == TULLE_OK)
 		return 0;
-	(void)fprintf(stderr, "tulle %s: --root %s: an absolute path of at most 64 bytes is needed\n", verb, root);
+	(void)fprintf(stderr, "tulle %s: --root %s: an absolute path of at most 72 bytes is needed\n", verb, root);
 	return 2;
 }
 

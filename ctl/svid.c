@@ -264,7 +264,7 @@ svid_main(int argc, char **argv)
 		switch (c) {
 		case 'r':
 			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle svid: --root %s: an absolute path of at most 64 bytes is needed\n", optarg);
+				(void)fprintf(stderr, "tulle svid: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
 				return 2;
 			}
 			break;

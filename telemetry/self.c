@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The pipeline's own metrics (telemetry.md 8.3), and all that there is in one set. */
+/* The pipeline's own metrics, and all that there is in one set. */
 #include "base/clock.h"
 #include "collect/gather.h"
 #include "telemetryd.h"

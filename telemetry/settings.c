@@ -156,7 +156,7 @@ resource_put(struct settings *s, const char *key, const char *value)
 		s->n_resource++;
 }
 
-/* telemetry.md 4.4: the relay speaks for the host's workload, so it bears its name. */
+/* The relay speaks for the host's workload, so it bears its name. */
 static void
 resource_read(struct settings *s, const char *instance)
 {

@@ -14,7 +14,7 @@
 #include "io/notify.h"
 
 #define PROCESSES_MS 10000
-#define STOP_MS 5000 /* telemetry.md 8.6 */
+#define STOP_MS 5000 /* how long a stop may send what is left */
 #define STOP_LOOK_MS 20
 
 /* ---- records --------------------------------------------------------------- */

@@ -5,9 +5,9 @@
  *
  * The keeper makes the keys, orders certificates for them from a source
  * (the embedded authority or a fleet's) and keeps what it has until
- * something better is there: a bad answer never replaces a good certificate
- * (identity.md 5.8).  All of it is in a sealed file too, so that a restart
- * while the source is away changes nothing.
+ * something better is there: a bad answer never replaces a good certificate.
+ * All of it is in a sealed file too, so that a restart while the source is
+ * away changes nothing.
  */
 #ifndef TULLE_CERTD_AGENT_KEEPER_H
 #define TULLE_CERTD_AGENT_KEEPER_H

@@ -84,7 +84,7 @@ ca_unlink(const struct ca *ca, const char *dir)
 		(void)unlink(path);
 }
 
-/* Subjects must differ from CA to CA, or a validator may pick the wrong one (identity.md gotcha 12). */
+/* Subjects must differ from CA to CA: validators that look an issuer up by name pick any of equal ones. */
 static enum tulle_err
 certificate(struct ca *ca, const struct ca_make *what)
 {

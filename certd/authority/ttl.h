@@ -5,7 +5,8 @@
  *   root 5 years  >=  6 * issuing CA 30 days  >=  6 * leaf
  *
  * Six, because only then the life of a leaf can be promised while CAs roll
- * over (identity.md 3.4, 5.2).  A relation that does not hold is an error
+ * over: a new one is used from a third of the old one's life before its end,
+ * and half of that is a margin.  A relation that does not hold is an error
  * when the configuration is read, never a shorter certificate later.  All
  * times in seconds since the epoch, all lengths in seconds.
  */

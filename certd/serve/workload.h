@@ -3,7 +3,7 @@
  * workload.h - the SPIFFE Workload API on a Unix socket: FetchX509SVID and
  * FetchX509Bundles as streams; the JWT and WIT calls answer Unimplemented.
  *
- * Rules W-02 to W-12 of identity.md 1.8: the security header, the first
+ * Rules W-02 to W-12 of doc/rules.md: the security header, the first
  * message at once, every message complete, PermissionDenied for who gets
  * nothing and Unavailable for who will.  A slow reader gets the latest
  * state, never a queue.  A caller is attested when it asks, and again before

@@ -2,8 +2,8 @@
 /*
  * authorize.h - may this peer talk to this port of this workload?
  *
- * Istio's AuthorizationPolicy, layer 4 (resilience.md 2.1): a matching DENY
- * denies; without any ALLOW policy the rest is allowed; a matching ALLOW
+ * Istio's AuthorizationPolicy, layer 4 (doc/manifests.md): a matching
+ * DENY denies; without any ALLOW policy the rest is allowed; a matching ALLOW
  * allows; everything else is denied.  AUDIT changes nothing.  Pure.
  */
 #ifndef TULLE_DECIDE_AUTHORIZE_H

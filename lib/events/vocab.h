@@ -33,7 +33,7 @@
 	X(EVENT_TLS_NONE, "none")        \
 	X(EVENT_TLS_MUTUAL, "mutual")
 
-/* Envoy's short codes, which people know (telemetry.md 3.1). */
+/* Envoy's short codes, which people know. */
 #define EVENT_FLAG_TABLE(X)            \
 	X(EVENT_FLAG_NONE, "-")        \
 	X(EVENT_FLAG_UH, "UH")         /* no healthy upstream */            \

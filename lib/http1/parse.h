@@ -6,7 +6,7 @@
  * Pure: no socket, no clock, no allocation.  One parser serves the small
  * client and server of lib/http and the relay.  Whatever two readers could
  * understand differently is refused; the identifiers in the phrases (H1-20,
- * RS-04) are those of the project's rule list and name its tests.
+ * RS-04) are those of doc/rules.md.
  *
  * Feeding: the caller keeps the bytes of a head in one piece and calls
  * http1_parse() with all of them each time more arrive, until the answer is

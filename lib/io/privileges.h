@@ -18,8 +18,8 @@ enum tulle_err privileges_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
  * Becomes <uid>:<gid> with no supplementary groups and no capability, for
  * good, and checks that it is so; no_new_privs is set.  Started as another
  * user than root: keeps that user and drops the rest.  Sockets made before
- * this call belong to the old user for the owner match (interception.md,
- * finding 14), so call it before opening any.  TULLE_ESYS.
+ * this call belong to the old user for the owner match, whoever
+ * uses them later, so call it before opening any.  TULLE_ESYS.
  */
 enum tulle_err privileges_drop(uid_t uid, gid_t gid);
 

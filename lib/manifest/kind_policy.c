@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* AuthorizationPolicy and PeerAuthentication, security.istio.io/v1; mesh-features.md 3.13. */
+/* AuthorizationPolicy and PeerAuthentication, security.istio.io/v1; doc/manifests.md says what they mean. */
 #include <string.h>
 
 #include "base/text.h"

@@ -115,7 +115,7 @@ struct workload_spec {
 
 /* ---- AuthorizationPolicy --------------------------------------------------- */
 
-/* resilience.md 2.1, "Strings": exact, "abc*", "*abc", "*" (present and not empty). */
+/* How Istio's policies compare texts: exact, "abc*", "*abc", "*" (present and not empty). */
 enum pattern_how { PATTERN_EXACT, PATTERN_PREFIX, PATTERN_SUFFIX, PATTERN_PRESENT };
 
 struct pattern {

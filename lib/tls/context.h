@@ -5,7 +5,8 @@
  *
  * A context belongs to one thread and is counted without atomics.  It is
  * never changed: rotation makes a new one, sessions under way keep the old
- * one as long as they need it (identity.md gotchas 24 and 30).
+ * one as long as they need it: wolfSSL cannot change a context that others
+ * use, but frees one under live sessions cleanly with the last of them.
  *
  * Every mesh context speaks TLS 1.3 only.  No session tickets.
  */
@@ -77,9 +78,9 @@ enum tulle_err tls_init(void);
 
 /*
  * Proves that this build of the library, with our checks, refuses what must
- * be refused (identity.md 6.3): two URI names (P9), a CA certificate as
- * peer (P10), and an identity signed by another trust domain's CA (P24);
- * and that of two roots in one row both are believed (P18).  Some
+ * be refused: two URI names, a CA certificate as peer, and an identity
+ * signed by another trust domain's CA; and that of two roots in one row
+ * both are believed.  Left alone the library gets each of them wrong.  Some
  * milliseconds.  TULLE_ECRYPTO: do not start; *ret_what then names the
  * proof that failed.
  */

@@ -4,8 +4,7 @@
  *
  * The Workload API, chains and bundles all carry certificates one after the
  * other without anything between.  wolfSSL loads only the first of such a
- * row as a root and says nothing (identity.md gotcha 10), so they are split
- * here, within bounds.  Pure.
+ * row as a root and says nothing, so they are split here, within bounds.  Pure.
  */
 #ifndef TULLE_TLS_DER_H
 #define TULLE_TLS_DER_H

@@ -42,8 +42,8 @@ der_head_len(size_t len)
 }
 
 /*
- * Writes the whole SubjectAltName value: the library takes it as it is
- * (identity.md gotcha 2).
+ * Writes the whole SubjectAltName value, SEQUENCE and all: the library takes
+ * it as it is and never looks inside.
  */
 static enum tulle_err
 set_names(Cert *cert, const char *const *uris, const char *dns)
@@ -83,7 +83,7 @@ set_names(Cert *cert, const char *const *uris, const char *dns)
 	return TULLE_OK;
 }
 
-/* To the second, which daysValid cannot say (gotcha 4).  Returns the length, 0: beyond year 9999. */
+/* To the second, which daysValid cannot say.  Returns the length, 0: beyond year 9999. */
 static int
 set_date(uint8_t *out, size_t size, int64_t when)
 {
@@ -136,7 +136,7 @@ set_body(Cert *cert, const struct issue *what)
 	cert->afterDateSz = set_date(cert->afterDate, sizeof(cert->afterDate), what->not_after);
 	if (cert->beforeDateSz == 0 || cert->afterDateSz == 0)
 		return TULLE_EINVAL;
-	/* For a leaf this writes the empty sequence, as DER wants it (gotcha 5). */
+	/* For a leaf this writes the empty sequence, as DER wants it; isCaSet would write an explicit FALSE. */
 	cert->basicConstSet = 1;
 	cert->basicConstCrit = 1;
 	cert->isCA = what->ca;
@@ -154,7 +154,7 @@ set_body(Cert *cert, const struct issue *what)
 	return TULLE_OK;
 }
 
-/* Positive, not zero in front (gotcha 18). */
+/* Positive, not zero in front: RFC 5280 4.1.2.2, and validators refuse zero. */
 static enum tulle_err
 set_serial(Cert *cert, WC_RNG *rng)
 {
@@ -257,7 +257,7 @@ issue_request(struct buf *out, const char *uri, const struct key *k)
 		return TULLE_ENOMEM;
 	}
 	e = set_names(cert, (const char *const[ISSUE_URIS_MAX]){ uri }, NULL);
-	cert->version = 0; /* gotcha 6 */
+	cert->version = 0; /* of a request: wc_InitCert leaves 2, a certificate's */
 	if (e == TULLE_OK && wc_ecc_init(&public) == 0) {
 		e = TULLE_EINVAL;
 		if (wc_EccPublicKeyDecode(buf_head(&spki), &at, &public, (word32)buf_len(&spki)) == 0)

@@ -2,7 +2,7 @@
 /*
  * issue.h - making certificates and requests: the bytes.  What may be
  * issued to whom is certd's business; it, the start-up self-test and the
- * tests all build their certificates here (identity.md 1.2).
+ * tests all build their certificates here, as X509-SVID 2 to 4 want them.
  */
 #ifndef TULLE_TLS_ISSUE_H
 #define TULLE_TLS_ISSUE_H

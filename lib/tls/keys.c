@@ -374,7 +374,7 @@ key_sign_cert(const struct key *k, uint8_t *buf, size_t body, size_t size, size_
 	return e;
 }
 
-/* wolfSSL's CallbackEccSign: the context has a certificate and no key (identity.md gotcha 26). */
+/* wolfSSL's CallbackEccSign: the context has a certificate and no key. */
 static int
 sign_handshake(WOLFSSL *ssl, const unsigned char *hash, unsigned int hash_len, unsigned char *out, word32 *out_len,
     const unsigned char *no_key, unsigned int no_key_len, void *arg)

@@ -3,7 +3,7 @@
  * keys.h - private keys.  keys.c is the only file that touches one.
  *
  * An EC key is never given to wolfSSL's context: the context gets a
- * signing callback (identity.md gotcha 26), so that the key can leave this
+ * signing callback, so that the key can leave this
  * process later without anything above noticing.  Keys of other kinds come
  * only from files of others and are loaded into the context.
  *

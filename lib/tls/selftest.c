@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Does this build of the library, with our checks around it, refuse what it
- * must?  wolfSSL alone accepts some of it (identity.md 6.1), and what makes it
- * ask us is a build flag: so it is tried out before anybody is served.
+ * must?  wolfSSL alone accepts some of it, and what makes it ask us is a build
+ * flag: so it is tried out before anybody is served.
  */
 #include "tls/context.h"
 
@@ -208,15 +208,15 @@ tls_selftest(const char **ret_what)
 	if (make_certificates(&p) != TULLE_OK || make_trust(&p) != TULLE_OK)
 		what = "certificates can be made";
 	else if (!handshake_ends(&p, &p.good, SVID_OK))
-		what = "a good peer is accepted (P6)";
+		what = "a good peer is accepted";
 	else if (!handshake_ends(&p, &p.two_uris, SVID_TWO_URI_SANS))
-		what = "two URI names are refused (P9)";
+		what = "two URI names are refused";
 	else if (!handshake_ends(&p, &p.ca_leaf, SVID_IS_CA))
-		what = "a CA certificate is refused as a peer (P10)";
+		what = "a CA certificate is refused as a peer";
 	else if (!check_ends(&p, &p.second_root, SVID_OK))
-		what = "both roots of a row are believed (P18)";
+		what = "both roots of a row are believed";
 	else if (!handshake_ends(&p, &p.foreign, SVID_UNKNOWN_CA))
-		what = "another trust domain's CA is refused (P24)";
+		what = "another trust domain's CA is refused";
 	unmake_all(&p);
 	if (what == NULL)
 		return TULLE_OK;

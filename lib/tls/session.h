@@ -85,7 +85,7 @@ enum tulle_err tls_session_handshake(struct tls_session *s);
  *   TULLE_OK     *ret_n > 0 bytes; ask again
  *   TULLE_AGAIN  the input is used up
  *   TULLE_EOF    the peer sent close_notify
- *   TULLE_EDENIED  the peer refused our certificate: in TLS 1.3 a client learns that here (hbone.md HB-06)
+ *   TULLE_EDENIED  the peer refused our certificate: in TLS 1.3 a client learns that here (HB-06)
  *   TULLE_EPEER, TULLE_ECRYPTO, TULLE_ENOMEM
  */
 enum tulle_err tls_session_read(struct tls_session *s, void *p, size_t n, size_t *ret_n);

@@ -2,9 +2,9 @@
 /*
  * svid.h - what a certificate says, and the rules for an X.509-SVID leaf.
  *
- * The rules are X509-SVID 2, 4.1, 4.3 and 5.2 (identity.md 1.3, XV-02 to
+ * The rules are X509-SVID 2, 4.1, 4.3 and 5.2 (doc/rules.md, XV-02 to
  * XV-09).  wolfSSL itself accepts two URI SANs and a CA certificate as a
- * peer (P9, P10): these checks are what refuses them.
+ * peer: these checks are what refuses them.
  */
 #ifndef TULLE_TLS_SVID_H
 #define TULLE_TLS_SVID_H

@@ -7,8 +7,8 @@
  * struct verifier is one thread's own: it holds a wolfSSL certificate
  * manager per trust domain and is counted without atomics.  A new bundle is
  * a new trust and a new verifier; nothing is changed in place, and nothing
- * that a peer sent stays behind from one check to the next (identity.md
- * gotcha 9).
+ * that a peer sent stays behind from one check to the next:
+ * wolfSSL would keep intermediates that it has verified.
  */
 #ifndef TULLE_TLS_TRUST_H
 #define TULLE_TLS_TRUST_H

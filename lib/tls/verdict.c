@@ -57,8 +57,7 @@ judge(struct tls_session *s, const WOLFSSL_X509_STORE_CTX *store)
 
 /*
  * The library asks for every leaf, up to twice: first with "no signer",
- * since its own store is empty, then, if that was overruled, once more
- * (identity.md 6.4).  The verdict is ours alone and is reached once; the
+ * since its own store is empty, then, if that was overruled, once more.  The verdict is ours alone and is reached once; the
  * answers are chosen so that the library's alert fits it: unknown_ca for
  * the first question, certificate_expired where the library itself saw the
  * date, bad_certificate for the second.  Whatever it makes of them,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The check of a peer's chain (identity.md 6.2 and 6.4).
+ * The check of a peer's chain.
  *
  * Each trust domain has a certificate manager with its roots only.  For one
  * check the intermediates that prove themselves are added from the top down,
@@ -144,8 +144,8 @@ reason_of(int rc)
 }
 
 /*
- * Makes <root> a trust anchor.  One that has expired is left out (gotcha
- * P17: it would be refused anyway); one that is not valid yet is let in,
+ * Makes <root> a trust anchor.  One that has expired is left out (it
+ * would be refused anyway); one that is not valid yet is let in,
  * since this is not asked again when its time comes.
  */
 static enum svid_reason
@@ -180,7 +180,7 @@ anchor_open(struct anchor *a, const struct der *roots, size_t n)
 	a->key_ids = calloc(n > 0 ? n : 1, sizeof(a->key_ids[0]));
 	if (a->cm == NULL || a->key_ids == NULL)
 		r = SVID_OTHER;
-	/* One by one: a row would load its first alone (gotcha 10). */
+	/* One by one: a row would load its first alone. */
 	for (size_t i = 0; r == SVID_OK && i < n; i++)
 		r = anchor_add(a, &roots[i]);
 	if (r != SVID_OK)

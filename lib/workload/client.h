@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * client.h - a client of the SPIFFE Workload API: X.509 identities and
- * bundles, watched (Workload API 5.2.1; identity.md W-07 to W-16).
+ * bundles, watched (Workload API 5.2.1; W-07 to W-16).
  *
  * It dials through its user, so that a process without a file system can
  * get connections from somebody else.  It keeps trying for ever: 1 s, 2 s

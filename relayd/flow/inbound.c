@@ -74,7 +74,7 @@ log_refusal(struct flow *f, const char *message, const char *reason, const struc
 	    LF_UINT("line", place != NULL ? place->line : 0));
 }
 
-/* Ends a flow that is refused; a tunnel's peer is told by status (hbone.md 2.1), a plain one by a reset. */
+/* Ends a flow that is refused; a tunnel's peer is told by status, a plain one by a reset. */
 static void
 refuse(struct flow *f, unsigned int status, enum event_outcome outcome, enum event_flag flag, enum event_detail detail)
 {

@@ -71,7 +71,7 @@ record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enu
 	ev->flag = (uint8_t)flag;
 	ev->detail = (uint16_t)detail;
 	ev->duration_ns = loop_now_ns(f->flows->th->loop) - f->began_ns;
-	if (ev->sampled || outcome != EVENT_SUCCESS) { /* failures are traced, too (telemetry.md 2.4) */
+	if (ev->sampled || outcome != EVENT_SUCCESS) { /* failures are traced, too */
 		for (size_t i = 0; i < 3; i++)
 			words[i] = thread_random(f->flows->th);
 		memcpy(ev->trace_id, words, sizeof(ev->trace_id));

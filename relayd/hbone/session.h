@@ -11,10 +11,10 @@
  *
  * Flow control: a stream's window (256 KiB) is given back as its bytes leave
  * towards the application, the connection's at once, so one reader that
- * stalls never stops its neighbours (hbone.md HB-18); memory is bounded by
+ * stalls never stops its neighbours (HB-18); memory is bounded by
  * window times streams.
  *
- * Settings and limits are those of hbone.md section 0.
+ * Settings and limits below are chosen to suit ztunnel's and Envoy's defaults.
  */
 #ifndef TULLE_RELAYD_HBONE_SESSION_H
 #define TULLE_RELAYD_HBONE_SESSION_H
@@ -25,7 +25,7 @@
 
 #include "net/tlsconn.h"
 
-#define HBONE_STREAMS_SERVER 200          /* announced; hbone.md HB-12 */
+#define HBONE_STREAMS_SERVER 200          /* announced (HB-12) */
 #define HBONE_STREAMS_CLIENT 100          /* used of a peer that allows more */
 #define HBONE_WINDOW (256 * 1024)         /* of a stream */
 #define HBONE_CONN_WINDOW (16 * 1024 * 1024)

@@ -11,7 +11,7 @@
 /*
  * Asks the kernel (SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST) by the family of
  * the peer, not of the socket: an IPv4 connection on an IPv6 listener is
- * known at the IPv4 level only (interception.md 3.9).
+ * known at the IPv4 level only.
  *
  *   TULLE_OK      *ret is where the client meant to go
  *   TULLE_ENOENT  the connection was made to us and not redirected: refuse

@@ -141,7 +141,7 @@ label_principal(struct metric_set *s, struct metric_point *p, const char *const 
 		metric_label_n(s, p, keys[2], parts.workload.p, parts.workload.n);
 }
 
-/* The identity labels of telemetry.md 1.4. */
+/* Who, to whom, which service, how. */
 static void
 label_total(struct metric_set *s, struct metric_point *p, const struct total *t)
 {

@@ -9,7 +9,7 @@
 #include "collect/metrics.h"
 #include "events/read.h"
 
-/* Series of one metric over all workers; what is beyond goes to the overflow series (telemetry.md 1.8). */
+/* Series of one metric over all workers; what is beyond goes to the overflow series. */
 #define GATHER_SERIES_MAX 2000
 
 /* Adds the relay's families to <s>; returns how many series of connections there are. */

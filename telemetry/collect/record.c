@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* telemetry.md 3.3 and 2.4 */
+/* So many records a second reach an exporter at most; the reserve of the burst is for failures. */
 #define LOGS_PER_SECOND 500
 #define LOGS_BURST 1000
 #define LOGS_RESERVE 200
@@ -58,7 +58,7 @@ addr_cut(struct addr *a)
 
 /*
  * Who comes in without an identity may be a person's machine: what is kept
- * of its address is the network (telemetry.md 3.2, rule 4).  Addresses of
+ * of its address is the network.  Addresses of
  * the mesh, and those that a workload dialled, are servers.
  */
 void

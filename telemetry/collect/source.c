@@ -9,7 +9,7 @@
 #include "events/attach.h"
 #include "io/sock.h"
 
-#define POLL_MS 50      /* while events keep coming (telemetry.md 8.2) */
+#define POLL_MS 50      /* while events keep coming */
 #define ORPHAN_MS 1000  /* looks at a segment whose parent is gone */
 #define CONNECT_MS 500
 #define BATCH 4096      /* events of one worker before the next one's turn */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * account.h - where every record went.  Two sums hold at any moment, per
- * signal (telemetry.md 5.4):
+ * signal:
  *
  *   stage:  emitted  = dropped{reason} + in the open batch + handed on
  *   lane:   accepted = delivered + rejected + dropped{reason} + queued

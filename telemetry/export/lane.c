@@ -243,7 +243,7 @@ lane_due(struct lane *l)
 
 /* ---- answers --------------------------------------------------------------- */
 
-/* Says it once per change, and now and then while it lasts (telemetry.md 8.3). */
+/* Says it once per change, and now and then while it lasts. */
 static void
 lane_failed(struct lane *l, unsigned int status, const struct export_result *r, uint64_t now_ns)
 {

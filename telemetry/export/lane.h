@@ -26,7 +26,7 @@
 enum lane_state { LANE_IDLE, LANE_PROBING, LANE_SENDING, LANE_WAITING };
 enum lane_coding { CODING_UNKNOWN, CODING_ZSTD, CODING_NONE };
 
-/* How much one lane may hold, compressed; together the 16 MiB of telemetry.md 5.1. */
+/* How much one lane may hold, compressed; together 16 MiB a destination. */
 #define LANE_BYTES_LOGS (8u << 20)
 #define LANE_BYTES_TRACES (6u << 20)
 #define LANE_BYTES_METRICS (2u << 20)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * otlp.h - records and metrics as protobuf messages of OTLP (telemetry.md
- * 4.2), and the open batch they are gathered in.
+ * otlp.h - records and metrics as protobuf messages of OTLP, and the open
+ * batch they are gathered in.
  */
 #ifndef TULLE_TELEMETRY_EXPORT_OTLP_H
 #define TULLE_TELEMETRY_EXPORT_OTLP_H

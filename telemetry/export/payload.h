@@ -7,7 +7,7 @@
  *
  * Of all three signals the envelopes have the same field numbers (1; 1, 2;
  * 1, 2), so one piece of code writes them around records that were encoded
- * as they came (telemetry.md 4.2).
+ * as they came.
  */
 #ifndef TULLE_TELEMETRY_EXPORT_PAYLOAD_H
 #define TULLE_TELEMETRY_EXPORT_PAYLOAD_H

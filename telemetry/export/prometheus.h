@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * prometheus.h - a metric set as text for a scrape: the Prometheus format
- * 0.0.4, or OpenMetrics 1.0 (telemetry.md 1.9).  Pure.
+ * 0.0.4, or OpenMetrics 1.0.  Pure.
  *
  * Dots become underscores, the unit becomes a suffix, counters end in
  * _total; the resource is in target_info, not on every series.

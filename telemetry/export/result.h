@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * result.h - what an answer means for the batch that was sent, and when to
- * try again (telemetry.md 4.5 and 5.6).  Pure.
+ * try again (OTLP/HTTP, "Failures").  Pure.
  */
 #ifndef TULLE_TELEMETRY_EXPORT_RESULT_H
 #define TULLE_TELEMETRY_EXPORT_RESULT_H

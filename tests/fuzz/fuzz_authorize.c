@@ -2,7 +2,7 @@
 /*
  * Policies and a peer out of bytes; the decision must be that of a second
  * implementation, which works on plain strings and follows the words of
- * resilience.md 2.1 one by one.
+ * Istio's reference one by one.
  */
 #include <assert.h>
 #include <stddef.h>

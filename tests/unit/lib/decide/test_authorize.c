@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Every line of Istio's rules (resilience.md 2.1) has a test of its name. */
+/* Every line of Istio's rules has a test of its name. */
 #include "decide/authorize.h"
 
 #include <stdarg.h>

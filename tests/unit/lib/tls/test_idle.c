@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What an idle session costs, and what a record costs (performance.md 2.5).
+ * What an idle session costs, and what a record costs.
  * malloc() is counted by its own wrapper: everything that a session holds
  * must show, wolfSSL's and ours.
  */

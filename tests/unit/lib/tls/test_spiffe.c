@@ -14,7 +14,7 @@ parses(const char *text, size_t len)
 	return spiffe_parse(&id, text, len) == TULLE_OK;
 }
 
-/* The vectors of identity.md 1.1. */
+/* SPIFFE-ID 2: what is one. */
 START_TEST(good_ids_are_taken_apart)
 {
 	static const struct {

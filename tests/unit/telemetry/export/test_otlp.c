@@ -198,7 +198,7 @@ START_TEST(metrics_are_what_the_golden_file_says)
 }
 END_TEST
 
-/* Field numbers and wire types against the table of telemetry.md 4.2, without any .proto file. */
+/* Field numbers and wire types against opentelemetry-proto's, without any .proto file. */
 START_TEST(the_first_bytes_are_those_of_the_protocol)
 {
 	struct record r = some_record();

@@ -14,7 +14,7 @@ judged(unsigned int status, const void *body, size_t len)
 	return r.verdict;
 }
 
-/* The table of telemetry.md 4.5, row by row. */
+/* What OTLP/HTTP wants of a sender, status by status. */
 START_TEST(each_status_has_its_verdict)
 {
 	static const struct {
