@@ -39,7 +39,7 @@ const char *grpc_status_name(int status);
 /* The value of grpc-status; what is not the number of a name is GRPC_UNKNOWN. */
 enum grpc_status grpc_status_parse(const char *text, size_t len);
 
-/* What an HTTP status stands for that did not come from gRPC (http-grpc-status-mapping.md). */
+/* What an HTTP status stands for that did not come from gRPC (gRPC's "HTTP to gRPC Status Code Mapping"). */
 enum grpc_status grpc_status_of_http(int code);
 
 /* What the error code of an RST_STREAM stands for (PROTOCOL-HTTP2.md, "Errors"). */
