@@ -98,10 +98,10 @@ service:
                         yield resource["resource"], one
 
     def metrics(self):
-        """name: list of the metric's objects, of all batches."""
+        """name: list of the metric's objects, of all batches; each has its resource, too."""
         found = {}
-        for _, metric in self._all("resourceMetrics", "scopeMetrics", "metrics"):
-            found.setdefault(metric["name"], []).append(metric)
+        for resource, metric in self._all("resourceMetrics", "scopeMetrics", "metrics"):
+            found.setdefault(metric["name"], []).append({**metric, "resource": resource})
         return found
 
     def logs(self):

@@ -118,10 +118,12 @@ def test_a_refusal_is_an_error_for_the_collector_too(world):
 
 
 def points(world, name, kind="sum", **attributes):
-    """The values of a metric's points that have these attributes, in the order of their time."""
+    """Host a's points of a metric that have these attributes, in the order of their time."""
     want = {k.replace("_", "."): v for k, v in attributes.items()}
     found = []
     for metric in world.collector.metrics().get(name, []):
+        if plain(metric["resource"]["attributes"])["service.name"] != "web":
+            continue
         for p in metric[kind]["dataPoints"]:
             if want.items() <= plain(p.get("attributes", [])).items():
                 found.append((int(p["timeUnixNano"]), p))
