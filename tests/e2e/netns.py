@@ -10,6 +10,7 @@ A socket belongs to the namespace and to the user in which it was made, whoever 
 clients of a test are ordinary sockets and threads of the test itself.
 """
 import contextlib
+import encodings.idna  # now: as_uid() may not read the library, and a failed import is remembered
 import ctypes
 import os
 import platform
