@@ -54,6 +54,8 @@ struct parent {
 	uint64_t generation;      /* of the newest configuration sent */
 	int good;                 /* sealed: the last configuration that was accepted, or -1 */
 	int sent;                 /* sealed: the one under way, or -1 */
+	uint64_t sent_as;         /* the generation of <sent> */
+	bool addresses_changed;   /* and the relay process does not know yet */
 	struct files files;       /* what the machine looks like: local addresses */
 	struct timer addresses;
 	struct timer restart;
@@ -122,6 +124,7 @@ reload(struct parent *p, char **ret_error)
 	keep(&p->sent, fd);
 	if (p->child.pid == 0)
 		return TULLE_EUNAVAIL;
+	p->sent_as = p->generation + 1;
 	return send_config(p, fd);
 }
 
@@ -138,14 +141,15 @@ on_config_result(struct parent *p, const struct msg *m)
 	text = strndup((const char *)m->body + sizeof(head), m->len - sizeof(head));
 	if (text == NULL)
 		return;
-	if (head.generation == p->generation && head.ok && p->sent != -1) {
-		keep(&p->good, p->sent);
+	if (head.generation == p->sent_as && p->sent != -1) {
+		keep(head.ok ? &p->good : &p->sent, head.ok ? p->sent : -1);
 		p->sent = -1;
 	}
 	if (!head.ok)
 		log_error("configuration refused: the old one stays", LF_UINT("generation", head.generation),
 		    LF_STR("problems", text));
-	(void)snprintf(p->last_error, sizeof(p->last_error), "%s", head.ok ? "" : text);
+	if (!head.ok || head.generation == p->sent_as) /* old files under new addresses do not make the newest ones right */
+		(void)snprintf(p->last_error, sizeof(p->last_error), "%s", head.ok ? "" : text);
 	for (w = LIST_FIRST(&p->waiting); w != NULL; w = next) {
 		next = LIST_NEXT(w, link);
 		if (w->what != WAIT_RELOAD || w->id != head.generation)
@@ -164,8 +168,13 @@ addresses_due(struct timer *t)
 {
 	struct parent *p = CONTAINER_OF(t, struct parent, addresses);
 
-	if (files_addresses_changed(&p->files) && p->good != -1 && p->child.pid != 0) {
+	if (files_addresses_changed(&p->files)) {
 		log_info("addresses of this host changed", LF_UINT("addresses", p->files.n_local));
+		p->addresses_changed = true;
+	}
+	/* Not behind newer files that are still being looked at: these would be replaced by the old ones. */
+	if (p->addresses_changed && p->good != -1 && p->sent == -1 && p->child.pid != 0) {
+		p->addresses_changed = false;
 		(void)send_config(p, p->good);
 	}
 	timer_set(p->loop, t, ADDRESS_CHECK_MS, addresses_due);
@@ -290,10 +299,13 @@ spawn(struct parent *p)
 	events_count(p->counters, COUNT_RELAY_STARTS);
 	(void)loop_add(p->loop, &p->channel, p->child.channel, EPOLLIN, channel_ready);
 	(void)msg_send(p->child.channel, WIRE_CONSUMER, &attached, sizeof(attached), NULL, 0);
-	if (p->good != -1)
+	if (p->good != -1) {
+		keep(&p->sent, -1); /* it may have been the end of the last process */
 		(void)send_config(p, p->good);
-	else if (p->sent != -1)
+	} else if (p->sent != -1) {
+		p->sent_as = p->generation + 1;
 		(void)send_config(p, p->sent);
+	}
 }
 
 static void

@@ -70,6 +70,23 @@ log_handshake(struct worker *w, const struct hbone *h, enum tulle_err e, const c
 	    LF_STR("errno", e == TULLE_ESYS ? log_errno_text(h->conn.sys_errno) : NULL));
 }
 
+/* The limit that lets nobody new in now, NULL if there is room.  One tunnel carries many connections: each counts. */
+static const char *
+reached_limit(const struct worker *w)
+{
+	if (atomic_load_explicit(w->overloaded, memory_order_relaxed))
+		return "limits.memory";
+	return w->flows.n + server_tunnels(w->server) >= w->flows_max ? "limits.connections" : NULL;
+}
+
+static void
+refused_by_limit(struct worker *w, const char *limit)
+{
+	events_count(w->flows.events, COUNT_LIMIT_REFUSED);
+	if (flow_may_log(&w->flows))
+		log_warn("connection refused: a limit is reached", LF_STR("limit", limit));
+}
+
 static void
 in_up(void *arg, const struct hbone *h)
 {
@@ -97,8 +114,14 @@ static void
 in_request(void *arg, struct hbone *h, int32_t id, bool connect, const char *authority)
 {
 	struct worker *w = arg;
+	const char *limit = reached_limit(w);
 
-	flow_inbound_tunnel(&w->flows, h, id, connect, authority);
+	if (limit == NULL)
+		flow_inbound_tunnel(&w->flows, h, id, connect, authority);
+	else {
+		hbone_reply_error(h, id, 503);
+		refused_by_limit(w, limit);
+	}
 }
 
 static const struct server_events server_events = { .up = in_up, .down = in_down, .request = in_request };
@@ -154,18 +177,15 @@ socket_closed(struct thread *th)
 			listener_resume(&w->listeners[i]);
 }
 
-/* Above the limit a connection is refused at once: waiting in the queue would look like a slow network. */
+/* Above a limit a connection is refused at once: waiting in the queue would look like a slow network. */
 static bool
 has_room(struct worker *w, int fd)
 {
-	bool memory = atomic_load_explicit(w->overloaded, memory_order_relaxed);
+	const char *limit = reached_limit(w);
 
-	if (!memory && w->flows.n + server_tunnels(w->server) < w->flows_max)
+	if (limit == NULL)
 		return true;
-	events_count(w->flows.events, COUNT_LIMIT_REFUSED);
-	if (flow_may_log(&w->flows))
-		log_warn("connection refused: a limit is reached",
-		    LF_STR("limit", memory ? "limits.memory" : "limits.connections"));
+	refused_by_limit(w, limit);
 	sock_reset_on_close(fd);
 	(void)close(fd);
 	return false;
@@ -277,7 +297,8 @@ end_of_tick(struct hook *h)
 	flows_reap(&w->flows);
 	pool_reap(w->pool);
 	server_reap(w->server);
-	if (w->draining && w->flows.n == 0)
+	/* Tunnels of others last a second longer: what they asked for before they heard of the drain is answered (HB-16). */
+	if (w->draining && w->flows.n == 0 && server_tunnels(w->server) == 0)
 		drain_over(w);
 }
 
@@ -356,6 +377,7 @@ run_drain(void *owner, struct job *job)
 	struct worker *w = owner;
 
 	if (!w->draining) {
+		start_listeners(w); /* who waits for the first configuration is told the truth as well */
 		w->draining = true;
 		for (int i = 0; i < LISTENERS; i++)
 			listener_stop(&w->listeners[i]);

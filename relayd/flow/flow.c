@@ -111,7 +111,7 @@ flows_configure(struct flows *fs, const struct snapshot *snapshot)
 	fs->snapshot = snapshot_ref(snapshot);
 	for (f = TAILQ_FIRST(&fs->all); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, link);
-		if (f->inbound && !inbound_still_allowed(f)) {
+		if (f->inbound ? !inbound_still_allowed(f) : !outbound_still_allowed(f)) {
 			events_count(fs->events, COUNT_POLICY_CUT);
 			flow_end(f, EVENT_DENIED, EVENT_FLAG_UAEX, EVENT_DETAIL_POLICY_CUT);
 		}

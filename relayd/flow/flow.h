@@ -40,6 +40,7 @@ struct dialling {
 	const struct service_port *port;  /* of the snapshot; NULL: the address itself */
 	struct balance_tried tried;
 	bool refused_once;                /* an unprocessed stream was asked for again */
+	const struct hbone *refused_by;   /* through another tunnel than this; may be gone */
 };
 
 struct flow {
@@ -136,6 +137,9 @@ void inbound_connect_failed(struct flow *f, int err);
 
 /* inbound.c: may this live flow go on under the snapshot in force? */
 bool inbound_still_allowed(struct flow *f);
+
+/* outbound.c: the same for one between two applications of this host, where both sides are ours. */
+bool outbound_still_allowed(struct flow *f);
 
 /* record.c */
 void record_begin(struct flow *f);

@@ -107,15 +107,28 @@ give_up(struct flow *f, const struct failure *why)
 	flow_end(f, why->outcome, why->flag, why->detail);
 }
 
+static bool
+judge_locally(const struct flow *f, const struct snapshot *snapshot, const struct addr *to)
+{
+	const char *own = creds_own_id(f->flows->creds);
+	const struct authz_input in = { .peer = peer_name_of(own, own != NULL ? strlen(own) : 0), .source = f->event.peer,
+		.port = to->port, .workload = snapshot_workload(snapshot, to) };
+
+	return authorize(&in).verdict == AUTHZ_ALLOW;
+}
+
+bool
+outbound_still_allowed(struct flow *f)
+{
+	return f->state == FLOW_ENDED || f->endpoint == NULL || !f->endpoint->local ||
+	       judge_locally(f, f->flows->snapshot, &f->event.upstream);
+}
+
 /* An application of this host calls one of this host: no tunnel, but the same judgement as for a tunnel's caller. */
 static enum tulle_err
 allowed_locally(struct flow *f, const struct addr *to)
 {
-	const char *own = creds_own_id(f->flows->creds);
-	const struct authz_input in = { .peer = peer_name_of(own, own != NULL ? strlen(own) : 0), .source = f->event.peer,
-		.port = to->port, .workload = snapshot_workload(f->dial->snapshot, to) };
-
-	if (authorize(&in).verdict == AUTHZ_ALLOW) {
+	if (judge_locally(f, f->dial->snapshot, to)) {
 		events_count(f->flows->events, COUNT_AUTHZ_ALLOW);
 		return TULLE_OK;
 	}
@@ -137,7 +150,8 @@ open_plain(struct flow *f, const struct addr *to)
 static enum tulle_err
 open_tunnel(struct flow *f, const struct endpoint *e, const struct addr *to)
 {
-	struct pool_target target = { .addr = *to, .expected = e->identity, .sni = e->sni };
+	struct pool_target target = { .addr = *to, .expected = e->identity, .sni = e->sni,
+		.avoid = f->dial->refused_by };
 	char authority[ADDR_TEXT];
 	enum tulle_err err;
 
@@ -238,6 +252,7 @@ outbound_attempt_failed(struct flow *f, enum tulle_err e, int detail)
 	if (flow_dials_tunnel(f) && f->up.tunnel.retryable && !f->dial->refused_once) {
 		/* The peer never looked at the request: the same endpoint, another tunnel, once (HB-14). */
 		f->dial->refused_once = true;
+		f->dial->refused_by = f->up.tunnel.refused_by;
 		again = endpoint_ref(f->endpoint);
 		leave_endpoint(f);
 		if (try_endpoint(f, again) == TULLE_OK) {

@@ -20,6 +20,7 @@ struct tunnel {
 struct group {
 	UT_hash_handle hh;
 	LIST_HEAD(, tunnel) tunnels;
+	unsigned int streams_max; /* what the peer takes on one connection, as far as it has said (HB-13) */
 	size_t key_len;
 	const char *expected; /* inside the key */
 	uint8_t key[];
@@ -51,13 +52,11 @@ pool_new(struct pool **ret, struct thread *th, struct creds *creds, const struct
 struct pool *
 pool_free(struct pool *p)
 {
-	struct group *g, *next;
-
 	if (p == NULL)
 		return NULL;
-	HASH_ITER(hh, p->groups, g, next)
-		while (!LIST_EMPTY(&g->tunnels))
-			hbone_fail(&LIST_FIRST(&g->tunnels)->h, TULLE_EUNAVAIL);
+	p->draining = true; /* flows that fail now must not make new ones */
+	while (p->groups != NULL) /* a group goes with its last tunnel */
+		hbone_fail(&LIST_FIRST(&p->groups->tunnels)->h, TULLE_EUNAVAIL);
 	pool_reap(p);
 	free(p);
 	return NULL;
@@ -93,6 +92,7 @@ find_group(struct pool *p, const struct pool_target *to)
 	if (g == NULL)
 		return NULL;
 	LIST_INIT(&g->tunnels);
+	g->streams_max = HBONE_STREAMS_CLIENT;
 	g->key_len = len;
 	memcpy(g->key, key, len);
 	g->expected = (const char *)g->key + sizeof(to->addr);
@@ -116,7 +116,11 @@ tunnel_slots(struct hbone *h)
 {
 	struct tunnel *u = CONTAINER_OF(h, struct tunnel, h);
 
-	if (h->nstreams > 0 || u->ended)
+	if (u->ended)
+		return;
+	if (h->streams_max > 0)
+		u->group->streams_max = h->streams_max;
+	if (h->nstreams > 0)
 		return;
 	timer_set(u->pool->th->loop, &u->idle, h->draining ? 0 : POOL_IDLE_MS, idle_over);
 }
@@ -174,6 +178,7 @@ make_tunnel(struct pool *p, struct group *g, const struct pool_target *to, struc
 		free(u);
 		return e;
 	}
+	u->h.streams_max = g->streams_max;
 	LIST_INSERT_HEAD(&g->tunnels, u, link);
 	p->ntunnels++;
 	*ret = u;
@@ -195,7 +200,7 @@ pool_open(struct pool *p, struct hstream *s, const struct pool_target *to, const
 	if (g == NULL)
 		return TULLE_ENOMEM;
 	LIST_FOREACH(u, &g->tunnels, link) {
-		free_streams = hbone_free_streams(&u->h);
+		free_streams = &u->h != to->avoid ? hbone_free_streams(&u->h) : 0;
 		if (free_streams > most) {
 			most = free_streams;
 			best = u;

@@ -35,6 +35,7 @@ struct pool_target {
 	struct addr addr;     /* of the tunnel's server: the workload's address and the HBONE port */
 	const char *expected; /* its SPIFFE ID; lent */
 	const char *sni;      /* NULL: none is sent; lent */
+	const struct hbone *avoid; /* not through this tunnel, which has just refused it; may be gone */
 };
 
 /*

@@ -187,7 +187,9 @@ flush_one(struct hbone *h)
 		finish(h);
 		return;
 	}
-	if (!more) /* else they are readable in the next tick again, which brings us back */
+	if (more)
+		tlsconn_want_writable(&h->conn); /* the rest in the next tick, whether or not a source has more by then */
+	else
 		hstream_pause_starved(h);
 	if (!nghttp2_session_want_read(h->h2) && !nghttp2_session_want_write(h->h2))
 		hbone_fail(h, TULLE_EOF);
@@ -288,6 +290,16 @@ too_many_resets(struct hbone *h)
 	return false;
 }
 
+static void
+learn_settings(struct hbone *h)
+{
+	uint32_t allowed = nghttp2_session_get_remote_settings(h->h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+
+	h->streams_max = allowed < HBONE_STREAMS_CLIENT ? allowed : HBONE_STREAMS_CLIENT;
+	if (h->events->slots != NULL)
+		h->events->slots(h);
+}
+
 static int
 on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 {
@@ -305,8 +317,8 @@ on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 	}
 	if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
 		h->ping_out = false;
-	if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK) && h->events->slots != NULL)
-		h->events->slots(h);
+	if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
+		learn_settings(h);
 	if (frame->hd.type == NGHTTP2_GOAWAY)
 		h->draining = true;
 	if (frame->hd.type == NGHTTP2_RST_STREAM && too_many_resets(h)) {
@@ -394,7 +406,6 @@ conn_input(struct tlsconn *c, const uint8_t *p, size_t n)
 	h->inside = false;
 	tcp_flush_lent(c->th);
 	if (rv < 0 && !h->failed) {
-		/* Frames that say why are queued: try to get them out. */
 		log_info("tunnel broken by its peer", LF_STR("reason", nghttp2_strerror((int)rv)),
 		    LF_STR("peer", c->tls != NULL ? tls_session_peer_id(c->tls) : NULL));
 		h->failed = true;
@@ -538,7 +549,8 @@ static const struct tlsconn_events conn_events = {
 static void
 init(struct hbone *h, bool server, const struct hbone_events *events)
 {
-	*h = (struct hbone){ .events = events, .server = server, .resets = RESETS_BURST };
+	*h = (struct hbone){ .events = events, .server = server, .streams_max = HBONE_STREAMS_CLIENT,
+		.resets = RESETS_BURST };
 	TAILQ_INIT(&h->streams);
 	TAILQ_INIT(&h->starved);
 }
@@ -561,18 +573,11 @@ hbone_accept(struct hbone *h, struct thread *th, int fd, struct tls_context *ctx
 unsigned int
 hbone_free_streams(const struct hbone *h)
 {
-	uint32_t most = HBONE_STREAMS_CLIENT, allowed;
-
 	if (h->draining || h->failed || h->closed)
 		return 0;
-	if (h->h2 != NULL) {
-		allowed = nghttp2_session_get_remote_settings(h->h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-		if (allowed < most)
-			most = allowed;
-		if (nghttp2_session_get_next_stream_id(h->h2) > 0x7ffffff0u)
-			return 0; /* the ids are used up */
-	}
-	return h->nstreams < most ? most - h->nstreams : 0;
+	if (h->h2 != NULL && nghttp2_session_get_next_stream_id(h->h2) > 0x7ffffff0u)
+		return 0; /* the ids are used up */
+	return h->nstreams < h->streams_max ? h->streams_max - h->nstreams : 0;
 }
 
 static void

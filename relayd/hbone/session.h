@@ -63,6 +63,7 @@ struct hbone {
 	TAILQ_HEAD(, hstream) streams;
 	TAILQ_HEAD(, hstream) starved; /* whose source has bytes that could not be taken yet */
 	unsigned int nstreams;
+	unsigned int streams_max;      /* clients: of the peer's settings; until they come, what is guessed */
 	struct {
 		bool connect;
 		char authority[HBONE_AUTHORITY_MAX + 1];
@@ -81,7 +82,11 @@ enum tulle_err hbone_connect(struct hbone *h, struct thread *th, const struct ad
 enum tulle_err hbone_accept(struct hbone *h, struct thread *th, int fd, struct tls_context *ctx,
     const struct hbone_events *events);
 
-/* Streams that could be opened now, 0 while draining.  A tunnel that is not up yet may be given its full number. */
+/*
+ * Streams that could be opened now, 0 while draining.  Until the peer's
+ * settings have come the number is a guess: the owner may set
+ * h->streams_max after hbone_connect() if it knows better.
+ */
 unsigned int hbone_free_streams(const struct hbone *h);
 
 /* Something is to be sent: flush at the end of this tick. */

@@ -118,8 +118,10 @@ hs_pull(struct stream *st, struct stream *from)
 {
 	struct hstream *s = hstream_of(st);
 
-	if (s->state == HSTREAM_CLOSED)
+	if (s->state == HSTREAM_CLOSED) {
+		from->ops->pause(from); /* nobody takes it: reading on would be for nothing */
 		return;
+	}
 	s->from = from;
 	if (s->state != HSTREAM_OPEN) {
 		s->source_paused = true;
@@ -350,6 +352,7 @@ hstream_gone(struct hstream *s, enum tulle_err e, uint32_t h2_error)
 	const struct stream_events *events = s->stream.events;
 	bool whole = s->end_sent && s->end_received;
 	bool asked = s->state == HSTREAM_ASKED || s->state == HSTREAM_WAITING;
+	bool was_open = s->state == HSTREAM_OPEN;
 
 	if (s->state == HSTREAM_CLOSED)
 		return;
@@ -357,12 +360,19 @@ hstream_gone(struct hstream *s, enum tulle_err e, uint32_t h2_error)
 		s->retryable = true;
 	if (asked && s->h->draining)
 		s->retryable = true;
+	if (s->retryable)
+		s->refused_by = s->h;
 	if (s->h->h2 != NULL)
 		s->id = 0; /* nghttp2 is done with it */
 	detach(s);
 	if (whole)
 		return; /* both ends are known already */
-	/* A reset without an error before our end was sent: the peer wants no more of it, and is not broken (HB-29). */
+	if (e == TULLE_EOF && s->end_received && was_open) {
+		/* The peer has said all and wants to hear no more: not broken (HB-29, RFC 9113 8.1). */
+		s->end_sent = true;
+		events->finished(&s->stream);
+		return;
+	}
 	if (e == TULLE_EOF)
 		e = TULLE_ERESET;
 	events->failed(&s->stream, e, -(int)h2_error - 1);

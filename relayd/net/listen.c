@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #define ACCEPT_BATCH 64
+#define LAST_BATCH 4096 /* the length of the queue */
 #define PAUSE_MS 100
 
 static void
@@ -23,13 +24,11 @@ pause_for_descriptors(struct listener *l)
 }
 
 static void
-listener_ready(struct watch *w, uint32_t events)
+accept_some(struct listener *l, int most)
 {
-	struct listener *l = CONTAINER_OF(w, struct listener, watch);
 	int fd;
 
-	(void)events;
-	for (int i = 0; i < ACCEPT_BATCH && watch_active(w); i++) {
+	for (int i = 0; i < most && watch_active(&l->watch); i++) {
 		fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1) {
 			l->accepted(l->arg, fd);
@@ -41,6 +40,13 @@ listener_ready(struct watch *w, uint32_t events)
 			continue; /* that client has gone already */
 		return;
 	}
+}
+
+static void
+listener_ready(struct watch *w, uint32_t events)
+{
+	(void)events;
+	accept_some(CONTAINER_OF(w, struct listener, watch), ACCEPT_BATCH);
 }
 
 enum tulle_err
@@ -58,6 +64,8 @@ listener_stop(struct listener *l)
 	l->stopped = true;
 	if (l->th == NULL)
 		return;
+	accept_some(l, LAST_BATCH);
+	(void)shutdown(l->fd, SHUT_RDWR);
 	loop_del(l->th->loop, &l->watch);
 	timer_clear(l->th->loop, &l->pause);
 }

@@ -23,7 +23,11 @@ struct listener {
 enum tulle_err listener_start(struct listener *l, struct thread *th, int fd, void (*accepted)(void *arg, int fd),
     void (*exhausted)(void *arg), void *arg);
 
-/* Stops for good. */
+/*
+ * Stops for good: who is connected already is taken, who comes later is
+ * refused, and nobody is left waiting in the queue of a socket that is never
+ * accepted from again.  The parent's copy of the socket is closed by that, too.
+ */
 void listener_stop(struct listener *l);
 
 /* A descriptor came free: goes on if it had paused. */

@@ -41,11 +41,28 @@ fail(struct tcp *t, int err)
 	t->stream.events->failed(&t->stream, err == ECONNRESET || err == EPIPE ? TULLE_ERESET : TULLE_ESYS, err);
 }
 
+/*
+ * The peer takes no more.  It may have answered before it hung up with our
+ * bytes unread, as HTTP servers do with a body they do not want: if somebody
+ * reads, that is delivered, and then the reset.
+ */
+static void
+send_failed(struct tcp *t, int err)
+{
+	if (!t->reading || t->at_eof) {
+		fail(t, err);
+		return;
+	}
+	t->broken = true;
+	buf_free(&t->out);
+	update_interest(t);
+}
+
 /* Passes the end on once all has left. */
 static void
 try_shut(struct tcp *t)
 {
-	if (t->fd == -1 || !t->shut_wanted || t->shut_done || t->connecting || buf_len(&t->out) > 0 || t->lent_first != -1)
+	if (t->fd == -1 || t->broken || !t->shut_wanted || t->shut_done || t->connecting || buf_len(&t->out) > 0 || t->lent_first != -1)
 		return;
 	t->shut_done = true;
 	(void)shutdown(t->fd, SHUT_WR);
@@ -64,7 +81,7 @@ flush_out(struct tcp *t)
 		if (n == -1) {
 			if (errno == EAGAIN || errno == EINTR)
 				break;
-			fail(t, errno);
+			send_failed(t, errno);
 			return;
 		}
 		buf_consume(&t->out, (size_t)n);
@@ -102,6 +119,14 @@ tcp_ready(struct watch *w, uint32_t events)
 		connected(t);
 		return;
 	}
+	/* What came before a reset is delivered first: a server may answer, and then close with our bytes unread (HB-28). */
+	if ((events & EPOLLERR) && (events & EPOLLIN) && t->reading && !t->at_eof) {
+		t->broken = true;
+		buf_free(&t->out);
+		t->readable = true;
+		t->stream.events->readable(&t->stream);
+		return;
+	}
 	if (events & EPOLLERR) {
 		(void)getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &err, &len);
 		fail(t, err != 0 ? err : ECONNRESET);
@@ -136,6 +161,10 @@ tcp_read(struct stream *s, uint8_t *p, size_t n, size_t *ret_n)
 		return TULLE_OK;
 	}
 	t->readable = false;
+	if (got == 0 && t->broken) {
+		errno = ECONNRESET; /* send() has taken the error away */
+		return TULLE_ERESET;
+	}
 	if (got == 0) {
 		t->at_eof = true;
 		update_interest(t);
@@ -161,7 +190,7 @@ tcp_write(struct stream *s, const uint8_t *p, size_t n)
 	struct thread *th = t->th;
 	int16_t i;
 
-	if (n == 0 || t->fd == -1)
+	if (n == 0 || t->fd == -1 || t->broken)
 		return;
 	if (t->connecting || buf_len(&t->out) > 0) {
 		keep(t, p, n);
@@ -169,7 +198,7 @@ tcp_write(struct stream *s, const uint8_t *p, size_t n)
 	}
 	if (th->nlent == LENT_MAX)
 		tcp_flush_lent(th);
-	if (t->fd == -1)
+	if (t->fd == -1 || t->broken)
 		return;
 	if (buf_len(&t->out) > 0) { /* the flush found the socket full */
 		keep(t, p, n);
@@ -186,28 +215,38 @@ tcp_write(struct stream *s, const uint8_t *p, size_t n)
 	t->lent_last = i;
 }
 
-/* Sends the pieces of one socket and keeps what it does not take. */
-static void
-flush_pieces(struct tcp *t)
+/* Sends the pieces of one socket, as many bytes as it takes. */
+static ssize_t
+send_pieces(struct tcp *t, struct iovec iov[LENT_MAX], size_t *ret_n, size_t *ret_total)
 {
-	struct iovec iov[LENT_MAX];
 	struct msghdr m = { .msg_iov = iov };
-	size_t total = 0, sent, skip;
-	ssize_t n;
+	size_t total = 0;
 
 	for (int16_t i = t->lent_first; i != -1; i = t->th->lent[i].next) {
 		iov[m.msg_iovlen++] = t->th->lent[i].piece;
 		total += t->th->lent[i].piece.iov_len;
 	}
 	t->lent_first = -1;
-	n = m.msg_iovlen == 1 ? send(t->fd, iov[0].iov_base, total, MSG_NOSIGNAL) : sendmsg(t->fd, &m, MSG_NOSIGNAL);
+	*ret_n = m.msg_iovlen;
+	*ret_total = total;
+	return m.msg_iovlen == 1 ? send(t->fd, iov[0].iov_base, total, MSG_NOSIGNAL) : sendmsg(t->fd, &m, MSG_NOSIGNAL);
+}
+
+/* And keeps what it does not take. */
+static void
+flush_pieces(struct tcp *t)
+{
+	struct iovec iov[LENT_MAX];
+	size_t pieces, total, sent, skip;
+	ssize_t n = send_pieces(t, iov, &pieces, &total);
+
 	if (n == -1 && errno != EAGAIN && errno != EINTR) {
-		fail(t, errno);
+		send_failed(t, errno);
 		return;
 	}
 	sent = n > 0 ? (size_t)n : 0;
 	skip = sent;
-	for (size_t i = 0; i < m.msg_iovlen && sent < total; i++) {
+	for (size_t i = 0; i < pieces && sent < total; i++) {
 		size_t len = iov[i].iov_len;
 
 		if (skip >= len) {
@@ -314,12 +353,14 @@ static void
 tcp_close(struct stream *s, bool reset)
 {
 	struct tcp *t = tcp_of(s);
+	struct iovec iov[LENT_MAX];
+	size_t pieces, total;
 
 	if (t->fd == -1)
 		return;
-	if (t->lent_first != -1) {
+	if (t->lent_first != -1) { /* came before the end, in the same tick: still goes out before it */
 		TAILQ_REMOVE(&t->th->lent_to, t, lent_link);
-		t->lent_first = -1;
+		(void)send_pieces(t, iov, &pieces, &total);
 	}
 	loop_del(t->th->loop, &t->watch);
 	if (reset)

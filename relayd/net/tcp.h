@@ -26,6 +26,7 @@ struct tcp {
 	bool reading;       /* readable() is wanted */
 	bool readable;      /* the kernel said so and recv() has not said otherwise */
 	bool at_eof;        /* recv() returned 0 */
+	bool broken;        /* a send failed; what the peer had sent before is still read */
 	bool shut_wanted;
 	bool shut_done;
 };

@@ -57,6 +57,12 @@ tlsconn_write(struct tlsconn *c, const uint8_t *p, size_t n)
 	return tls_session_write(c->tls, p, n);
 }
 
+void
+tlsconn_want_writable(struct tlsconn *c)
+{
+	loop_mod(c->th->loop, &c->watch, EPOLLIN | EPOLLOUT);
+}
+
 /* Sends what was kept; then the owner may produce more. */
 static void
 flush_pending(struct tlsconn *c)
@@ -169,7 +175,9 @@ conn_ready(struct watch *w, uint32_t events)
 	}
 	if (events & EPOLLOUT) {
 		flush_pending(c);
-		return; /* level-triggered: input comes again */
+		/* Input in the same tick: a tunnel that is always writable would never be read otherwise. */
+		if (c->state == TLSCONN_CLOSED || !(events & ~(uint32_t)EPOLLOUT))
+			return;
 	}
 	n = recv(c->fd, c->th->rx, sizeof(c->th->rx), 0);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))

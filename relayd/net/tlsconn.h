@@ -66,6 +66,9 @@ tlsconn_blocked(const struct tlsconn *c)
 	return buf_len(&c->pending) > 0;
 }
 
+/* Raises writable() in the next tick, if the socket takes anything then. */
+void tlsconn_want_writable(struct tlsconn *c);
+
 /* Ends it without any further event; <notify> says goodbye first if it is open.  Does nothing on a closed one. */
 void tlsconn_close(struct tlsconn *c, bool notify);
 
