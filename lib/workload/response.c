@@ -100,7 +100,7 @@ hint_taken(const struct workload_response *r, const char *hint)
 	if (*hint == '\0')
 		return false;
 	for (size_t i = 0; i < r->update.n_svids; i++)
-		if (strcmp(r->svids[i].hint, hint) == 0)
+		if (r->svids[i].hint != NULL && strcmp(r->svids[i].hint, hint) == 0)
 			return true;
 	return false;
 }
@@ -139,7 +139,7 @@ bundle_place(struct workload_response *r, const char *td)
 	size_t i;
 
 	for (i = 0; i < r->update.n_bundles; i++)
-		if (strcmp(r->bundles[i].td, td) == 0)
+		if (r->bundles[i].td != NULL && strcmp(r->bundles[i].td, td) == 0)
 			return &r->bundles[i];
 	if (i == TRUST_DOMAINS_MAX)
 		return NULL;
