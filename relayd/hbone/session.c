@@ -26,7 +26,6 @@ finish(struct hbone *h)
 	if (h->closed)
 		return;
 	h->closed = true;
-	h->draining = true;
 	if (h->dirty) {
 		TAILQ_REMOVE(&h->conn.th->dirty, h, dirty_link);
 		h->dirty = false;
@@ -192,7 +191,7 @@ flush_one(struct hbone *h)
 	else
 		hstream_pause_starved(h);
 	if (!nghttp2_session_want_read(h->h2) && !nghttp2_session_want_write(h->h2))
-		hbone_fail(h, TULLE_EOF);
+		hbone_fail(h, h->broken ? TULLE_EPEER : TULLE_EOF);
 }
 
 void
@@ -249,9 +248,9 @@ on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, 
 	if (frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
 	if (!h->server) {
-		/* The answer: nghttp2 has checked that :status is three digits. */
+		/* The answer, behind a 1xx or not: nghttp2 has checked that :status is three digits and nowhere else. */
 		s = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
-		if (s != NULL && frame->headers.cat == NGHTTP2_HCAT_RESPONSE && name_is(name, namelen, ":status") && valuelen == 3)
+		if (s != NULL && name_is(name, namelen, ":status") && valuelen == 3)
 			hstream_answered(s, (value[0] - '0') * 100 + (value[1] - '0') * 10 + value[2] - '0');
 		return 0;
 	}
@@ -364,6 +363,12 @@ on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 	struct hbone *h = arg;
 	struct hstream *s;
 
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+		log_info("tunnel broken by its peer", LF_STR("reason", nghttp2_http2_strerror(frame->goaway.error_code)),
+		    LF_STR("peer", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL));
+		h->broken = true;
+		return 0;
+	}
 	if (h->server && frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
 		/* An error status is out; the request's side is still open: a reset without an error ends it (RFC 9113 8.1). */
 		(void)nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);

@@ -192,6 +192,17 @@ detach(struct hstream *s)
 		(void)nghttp2_session_set_stream_user_data(h->h2, s->id, NULL);
 }
 
+/* A reset of the application is told as CONNECT_ERROR (RFC 9113 8.5), giving up as CANCEL. */
+static uint32_t
+end_code(const struct hstream *s, bool reset)
+{
+	if (s->state != HSTREAM_OPEN)
+		return NGHTTP2_CANCEL;
+	if (reset)
+		return NGHTTP2_CONNECT_ERROR;
+	return s->end_sent || s->shut_wanted ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL;
+}
+
 static void
 hs_close(struct stream *st, bool reset)
 {
@@ -203,9 +214,7 @@ hs_close(struct stream *st, bool reset)
 		return;
 	whole = s->end_sent && s->end_received;
 	if (h->h2 != NULL && s->id != 0 && !whole) {
-		/* A reset of the application is told as CONNECT_ERROR (RFC 9113 8.5), giving up as CANCEL. */
-		(void)nghttp2_submit_rst_stream(h->h2, NGHTTP2_FLAG_NONE, s->id,
-		    reset ? NGHTTP2_CONNECT_ERROR : s->end_sent || s->shut_wanted ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+		(void)nghttp2_submit_rst_stream(h->h2, NGHTTP2_FLAG_NONE, s->id, end_code(s, reset));
 		hbone_mark_dirty(h);
 	}
 	detach(s);
@@ -346,6 +355,13 @@ hstream_sent_end(struct hstream *s)
 	s->stream.events->finished(&s->stream);
 }
 
+/* A tunnel that was up and broke off: its peer may be a new process by now.  One that never came up is no such thing. */
+static bool
+is_stale(const struct hbone *h, enum tulle_err e)
+{
+	return h->closed && h->conn.ready_ns != 0 && (e == TULLE_ERESET || e == TULLE_EOF);
+}
+
 void
 hstream_gone(struct hstream *s, enum tulle_err e, uint32_t h2_error)
 {
@@ -358,7 +374,7 @@ hstream_gone(struct hstream *s, enum tulle_err e, uint32_t h2_error)
 		return;
 	if (h2_error == NGHTTP2_REFUSED_STREAM)
 		s->retryable = true;
-	if (asked && s->h->draining)
+	if (asked && (s->h->draining || is_stale(s->h, e)))
 		s->retryable = true;
 	if (s->retryable)
 		s->refused_by = s->h;

@@ -28,7 +28,7 @@ struct hstream {
 	bool shut_wanted;
 	bool end_sent;
 	bool end_received;
-	bool retryable;       /* the peer never looked at it (REFUSED_STREAM, GOAWAY): nothing was sent */
+	bool retryable;       /* the peer never looked at it (REFUSED_STREAM, GOAWAY, stale tunnel): nothing was sent */
 	const struct hbone *refused_by; /* which tunnel that was; for comparing, it may be gone */
 	uint64_t asked_ns;
 };
