@@ -38,13 +38,15 @@ struct peer {
 	uint8_t plain[PEER_PLAIN];
 	size_t have;
 	bool preface;         /* servers: it has come */
+	bool said_settings;
+	unsigned int acks_due; /* a server's first frame must be its SETTINGS */
 	bool no_credit;       /* gives no window back */
 	bool mute;            /* says nothing at all */
 	nghttp2_hd_inflater *inflater;
 	unsigned int settings, settings_acks, ping_acks, pings, goaways, data_frames, empty_data;
 	int32_t last_id;      /* of the latest GOAWAY */
 	uint32_t goaway_code;
-	int32_t max_id;       /* the highest stream that was asked for */
+	int32_t max_id, taken; /* the highest stream that was asked for, and that peer_next() gave out */
 	unsigned int open_now, open_most;
 	uint32_t max_streams, initial_window, max_frame;
 	int64_t window;       /* of the connection, what we may still send */
@@ -110,6 +112,9 @@ peer_frame(struct peer *p, uint8_t type, uint8_t flags, int32_t id, const void *
 		memcpy(f + 9, payload, n);
 	peer_raw(p, f, 9 + n);
 	free(f);
+	if (type == SETTINGS && !(flags & ACK))
+		for (p->said_settings = true; p->acks_due > 0; p->acks_due--)
+			peer_frame(p, SETTINGS, ACK, 0, NULL, 0);
 }
 
 static inline void
@@ -275,7 +280,10 @@ peer_got(struct peer *p, uint8_t type, uint8_t flags, int32_t id, const uint8_t 
 			if (in[i + 1] == NGHTTP2_SETTINGS_MAX_FRAME_SIZE)
 				p->max_frame = v;
 		}
-		peer_frame(p, SETTINGS, ACK, 0, NULL, 0);
+		if (p->said_settings)
+			peer_frame(p, SETTINGS, ACK, 0, NULL, 0);
+		else
+			p->acks_due++;
 	} else if (type == HEADERS) {
 		ck_assert(flags & END_HEADERS);
 		peer_inflate(p, s, in, n);
@@ -449,14 +457,13 @@ peer_accept(int listener, const char *id)
 	return p;
 }
 
-/* Waits until the relay asks for the next stream, and says which. */
+/* Waits until the relay asks for one more stream, and says which. */
 static inline int32_t
 peer_next(struct peer *p)
 {
-	int32_t before = p->max_id;
-
-	UNTIL(p->max_id > before);
-	return before == 0 ? 1 : before + 2;
+	p->taken += p->taken == 0 ? 1 : 2;
+	UNTIL(p->max_id >= p->taken);
+	return p->taken;
 }
 
 static inline void

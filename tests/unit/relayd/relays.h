@@ -120,14 +120,20 @@ relays_turn(int wait_ms)
 		relays_idle();
 }
 
-/* Turns the loop until <cond> holds, for 20 real seconds at most. */
+#ifdef TULLE_SANITIZED
+#define UNTIL_SEC 60
+#else
+#define UNTIL_SEC 20
+#endif
+
+/* Turns the loop until <cond> holds, for UNTIL_SEC real seconds at most. */
 #define UNTIL(cond)                                                                     \
 	do {                                                                            \
 		uint64_t began = real_ns(CLOCK_BOOTTIME);                               \
                                                                                         \
 		while (!(cond)) {                                                       \
 			relays_turn(1);                                                 \
-			if (real_ns(CLOCK_BOOTTIME) - began > 20 * NS_PER_SEC)          \
+			if (real_ns(CLOCK_BOOTTIME) - began > UNTIL_SEC * NS_PER_SEC)   \
 				ck_abort_msg("never: %s", #cond);                       \
 		}                                                                       \
 	} while (0)

@@ -6,149 +6,14 @@
  */
 #include "flow/flow.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "hbone/server.h"
-#include "io/sock.h"
-#include "net/listen.h"
-#include "pki.h"
-#include "unit.h"
-
-#define HBONE_PORT 15008
-#define APP_PORT 9000
-
-/* One relay: what a worker is, without its thread. */
-struct host {
-	struct thread th;
-	struct creds creds;
-	struct pool *pool;
-	struct server *server;
-	struct flows flows;
-	struct hook hook;
-	struct listener listener;
-	struct events *events;
-	unsigned int up, down;
-};
-
-static struct loop *loop;
-static struct host *a, *b;
-static struct pki *root;
-
-static void
-end_of_tick(struct hook *h)
-{
-	struct host *me = CONTAINER_OF(h, struct host, hook);
-
-	tcp_flush_lent(&me->th);
-	hbone_flush_all(&me->th);
-	flows_reap(&me->flows);
-	pool_reap(me->pool);
-	server_reap(me->server);
-}
-
-static void
-tunnel_up(void *arg, const struct hbone *h)
-{
-	(void)h;
-	((struct host *)arg)->up++;
-}
-
-static void
-tunnel_down(void *arg, const struct hbone *h, enum tulle_err e)
-{
-	(void)h;
-	(void)e;
-	((struct host *)arg)->down++;
-}
-
-static void
-request(void *arg, struct hbone *h, int32_t id, bool connect, const char *authority)
-{
-	flow_inbound_tunnel(&((struct host *)arg)->flows, h, id, connect, authority);
-}
-
-static const struct server_events server_events = { tunnel_up, tunnel_down, request };
-static const struct pool_events pool_events = { tunnel_up, tunnel_down };
-
-static void
-accept_tunnel(void *arg, int fd)
-{
-	server_accept(((struct host *)arg)->server, fd);
-}
-
-static void
-exhausted(void *arg)
-{
-	(void)arg;
-}
-
-static struct host *
-host_new(const char *ip, const char *id, const char *manifest)
-{
-	const struct manifest_file file = { "mesh.yaml", manifest, strlen(manifest) };
-	struct snapshot_input in = { .files = &file, .n_files = 1, .n_local = 1, .generation = 1 };
-	struct host *h = calloc(1, sizeof(*h));
-	static struct problems problems;
-	struct host_config *config;
-	struct identity_set *set;
-	struct snapshot *snapshot;
-	struct pki *leaf = pki_leaf(root, id);
-	struct addr local;
-	int segment, fd;
-
-	problems_init(&problems);
-	ck_assert_int_eq(addr_parse_ip(&local, ip), TULLE_OK);
-	ck_assert_int_eq(host_config_parse(&config, "tulle.yaml", "trustDomain: mesh.test\n", 23, &problems), TULLE_OK);
-	in.local = &local;
-	in.host = config;
-	if (snapshot_load(&snapshot, &in, &problems) != TULLE_OK)
-		ck_abort_msg("%s", problems.n > 0 ? problems.list[0].line : "no snapshot");
-	thread_init(&h->th, loop, 0);
-	set = pki_set(root, "mesh.test", leaf, NULL);
-	ck_assert_int_eq(creds_update(&h->creds, set), TULLE_OK);
-	identity_set_unref(set);
-	ck_assert_int_eq(pool_new(&h->pool, &h->th, &h->creds, &pool_events, h), TULLE_OK);
-	ck_assert_int_eq(server_new(&h->server, &h->th, &h->creds, &server_events, h), TULLE_OK);
-	ck_assert_int_eq(events_create(&segment, 1), TULLE_OK);
-	ck_assert_int_eq(events_attach(&h->events, segment, -1, 0, 1), TULLE_OK);
-	close(segment);
-	flows_init(&h->flows, &h->th, &h->creds, h->pool, events_writer(h->events, 0));
-	h->flows.ports.hbone = HBONE_PORT;
-	flows_configure(&h->flows, snapshot);
-	snapshot_unref(snapshot);
-	loop_hook(loop, &h->hook, end_of_tick);
-	local.port = HBONE_PORT;
-	ck_assert_int_eq(sock_listen(&fd, &local, 128, false), TULLE_OK);
-	ck_assert_int_eq(listener_start(&h->listener, &h->th, fd, accept_tunnel, exhausted, h), TULLE_OK);
-	host_config_free(config);
-	pki_free(leaf);
-	return h;
-}
-
-#define MESH \
-	"apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\n" \
-	"spec: {clusterIPs: [10.96.0.1], selector: {app: db}, ports: [{port: 80, targetPort: 9000}]}\n" \
-	"---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: db-1, namespace: shop}\n" \
-	"spec: {address: 10.0.0.2, labels: {app: db}, serviceAccount: db}\n"
+#include "relayd/peer.h"
 
 static void
 setup_with(const char *manifest_b)
 {
-	signal(SIGPIPE, SIG_IGN);
-	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
-	ck_assert_int_eq(system("ip link set lo up && ip addr add 10.0.0.1/32 dev lo && ip addr add 10.0.0.2/32 dev lo"), 0);
-	ck_assert_int_eq(tls_init(), TULLE_OK);
-	ck_assert_int_eq(loop_new(&loop), TULLE_OK);
-	root = pki_root("mesh.test");
-	a = host_new("10.0.0.1", "spiffe://mesh.test/ns/shop/sa/web", MESH);
-	b = host_new("10.0.0.2", "spiffe://mesh.test/ns/shop/sa/db", manifest_b);
+	relays_setup(MESH, manifest_b);
 }
 
 /* ---- applications: threads with blocking sockets -------------------------------- */
@@ -356,59 +221,220 @@ START_TEST(a_live_flow_is_cut_when_policy_changes)
 {
 	struct app app;
 	struct client c;
-	struct snapshot_input in = { .n_files = 1, .n_local = 1, .generation = 2 };
-	const char *text = MESH "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
-	                        "metadata: {name: nobody, namespace: shop}\nspec: {}\n";
-	const struct manifest_file file = { "mesh.yaml", text, strlen(text) };
-	static struct problems problems;
-	struct host_config *config;
-	struct snapshot *next;
-	struct addr local;
 	int sent = 0;
 
 	setup_with(MESH);
 	echo_start(&app, 1);
-	client_start(&c, 64 << 20, "10.96.0.1:80");
+	client_start(&c, 64 << 20, SERVICE);
 	while (c.got < 100000 && sent++ < 100000)
 		ck_assert_int_eq(loop_tick(loop, 50), TULLE_OK);
-	problems_init(&problems);
-	ck_assert_int_eq(addr_parse_ip(&local, "10.0.0.2"), TULLE_OK);
-	ck_assert_int_eq(host_config_parse(&config, "tulle.yaml", "trustDomain: mesh.test\n", 23, &problems), TULLE_OK);
-	in.files = &file;
-	in.local = &local;
-	in.host = config;
-	ck_assert_int_eq(snapshot_load(&next, &in, &problems), TULLE_OK);
-	flows_configure(&b->flows, next);
-	snapshot_unref(next);
-	host_config_free(config);
+	relay_configure(b, MESH DENY_ALL);
 	run_until_done(&c, 1);
 	ck_assert_int_eq(c.error, ECONNRESET);
 	ck_assert_uint_lt(c.got, 64 << 20);
 }
 END_TEST
 
-int
-main(void)
+START_TEST(a_live_flow_between_two_applications_of_one_host_is_cut_too)
 {
-	const TTest *const tests[] = { bytes_come_back_whole_and_half_close_is_passed_on, many_flows_share_few_tunnels,
-		a_port_with_nothing_behind_it_resets_the_client, a_peer_that_policy_does_not_allow_is_refused,
-		a_live_flow_is_cut_when_policy_changes };
-	Suite *suite = suite_create("flow");
-	TCase *tc = tcase_create("flow");
-	SRunner *runner;
-	int failed;
+	int listener, client, app;
+	size_t got = 0;
 
-	if (geteuid() != 0) {
-		puts("100%: skipped: needs root for a network namespace");
-		return EXIT_SUCCESS;
-	}
-	tcase_set_timeout(tc, 120);
-	for (size_t i = 0; i < ARRAY_LEN(tests); i++)
-		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	relays_setup(NULL, MESH);
+	listener = app_listen(B_APP);
+	client = client_open(b, SERVICE);
+	app = app_accept(listener);
+	app_pass(client, app, "hello");
+	relay_configure(b, MESH); /* the same again: nothing happens */
+	app_pass(app, client, "hello");
+	relay_configure(b, MESH DENY_ALL);
+	ck_assert_int_eq(app_drain(client, &got), -ECONNRESET);
+	client = client_open(b, SERVICE);
+	ck_assert_int_eq(app_drain(client, &got), -ECONNRESET); /* and new ones are not let in */
 }
+END_TEST
+
+#define TWO_ENDPOINTS                                                                                                      \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\n"                                          \
+	"spec: {clusterIPs: [10.96.0.1], selector: {app: db}, ports: [{port: 80, targetPort: 9000}]}\n"                   \
+	"---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: db-1, namespace: shop}\n"        \
+	"spec: {address: 10.0.0.2, labels: {app: db}, serviceAccount: db}\n"                                              \
+	"---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: db-2, namespace: shop}\n"        \
+	"spec: {address: 10.0.0.3, labels: {app: db}, serviceAccount: db}\n"
+
+START_TEST(the_next_endpoint_serves_when_one_cannot_be_reached)
+{
+	/* db-2 has no relay at all: every flow succeeds, and after a first failure db-2 rests. */
+	int listener, client;
+
+	relays_setup(TWO_ENDPOINTS, MESH);
+	listener = app_listen(B_APP);
+	for (int i = 0; i < 50; i++) {
+		client = client_open(a, SERVICE);
+		app_pass(client, app_accept(listener), "hello");
+		close(client);
+	}
+	ck_assert_uint_le(a->down, 1);
+}
+END_TEST
+
+START_TEST(a_silent_endpoint_costs_one_deadline_and_then_the_next_one_serves)
+{
+	/* db-2 takes the connection and never says anything. */
+	int listener, silent, client = -1, tries = 0;
+
+	relays_setup(TWO_ENDPOINTS, MESH);
+	listener = app_listen(B_APP);
+	silent = app_listen("10.0.0.3:15008");
+	while (accept4(silent, NULL, NULL, SOCK_NONBLOCK) == -1 && tries++ < 100) {
+		client = client_open(a, SERVICE);
+		relays_settle();
+	}
+	ck_assert_int_lt(tries, 100);
+	for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) != -1;)
+		(void)fd; /* of the flows that went to db-1 at once */
+	clock_skip(TLSCONN_HANDSHAKE_MS + 500);
+	app_pass(client, app_accept(listener), "hello");
+	ck_assert_int_eq(accept4(silent, NULL, NULL, SOCK_NONBLOCK), -1); /* it was not asked twice */
+}
+END_TEST
+
+START_TEST(an_idle_flow_ends_after_an_hour_and_not_before)
+{
+	int listener, client, app;
+	size_t got = 0;
+
+	relays_setup(NULL, MESH);
+	listener = app_listen(B_APP);
+	client = client_open(b, "10.0.0.2:9000");
+	app = app_accept(listener);
+	app_pass(client, app, "hello");
+	for (int i = 0; i < 3; i++) {
+		clock_skip(FLOW_IDLE_MS - 60000);
+		relays_settle();
+		app_pass(app, client, "still there"); /* a byte either way, and the hour starts anew */
+	}
+	clock_skip(FLOW_IDLE_MS + 1000);
+	ck_assert_int_eq(app_drain(client, &got), -ECONNRESET);
+	got = 0;
+	ck_assert_int_eq(app_drain(app, &got), -ECONNRESET);
+	UNTIL(b->flows.n == 0);
+}
+END_TEST
+
+START_TEST(an_application_that_does_not_accept_is_given_up)
+{
+	/* A full queue: SYNs are dropped; the tunnel's peer hears 503 at our deadline, not at the kernel's. */
+	struct addr where;
+	struct peer *p;
+	int listener, fill;
+
+	relays_setup(NULL, MESH);
+	where = at(B_APP);
+	ck_assert_int_eq(sock_listen(&listener, &where, 0, false), TULLE_OK);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_ne(sock_connect(&fill, &where), TULLE_ESYS);
+	p = peer_connect(B_HBONE, ID_WEB);
+	peer_ask(p, 1, B_APP);
+	relays_settle();
+	ck_assert_int_eq(p->s[0].status, 0);
+	clock_skip(FLOW_DIAL_MS + 1000);
+	UNTIL(p->s[0].status == 503);
+	UNTIL(b->flows.n == 0);
+}
+END_TEST
+
+/* One round of random endings: what the applications do at both ends. */
+static void
+end_somehow(unsigned int *seed, int listener, int *clients, int n)
+{
+	int apps[64], napps = 0, fd;
+
+	for (int turns = rand_r(seed) % 6; turns > 0; turns--)
+		relays_turn(1);
+	while (napps < 64 && (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) != -1)
+		apps[napps++] = fd;
+	for (int i = 0; i < n; i++) {
+		if (rand_r(seed) % 2)
+			(void)app_write(clients[i], (size_t)rand_r(seed) % 100000);
+		if (rand_r(seed) % 3 == 0) {
+			shutdown(clients[i], SHUT_WR);
+			relays_turn(0);
+		}
+	}
+	while (napps > 0) {
+		fd = apps[--napps];
+		if (rand_r(seed) % 2)
+			(void)app_write(fd, (size_t)rand_r(seed) % 100000);
+		if (rand_r(seed) % 2)
+			app_reset(fd);
+		else
+			close(fd);
+	}
+	for (int i = 0; i < n; i++) {
+		if (rand_r(seed) % 2)
+			app_reset(clients[i]);
+		else
+			close(clients[i]);
+	}
+}
+
+START_TEST(random_endings_leak_no_stream_and_no_socket)
+{
+	/* HB-31: two thousand flows, closed or reset from either side at any stage, sixteen at a time. */
+	int listener, clients[16], fd;
+	unsigned int seed = 12345, sockets_a, sockets_b;
+
+	relays_setup(MESH, MESH);
+	listener = app_listen(B_APP);
+	sockets_a = a->th.sockets;
+	sockets_b = b->th.sockets;
+	for (int round = 0; round < 125; round++) {
+		for (int i = 0; i < 16; i++)
+			clients[i] = client_open(a, rand_r(&seed) % 8 == 0 ? "10.0.0.2:9001" : SERVICE); /* 9001: nobody */
+		end_somehow(&seed, listener, clients, 16);
+	}
+	for (int i = 0; i < 3000 && (a->flows.n > 0 || b->flows.n > 0); i++) {
+		relays_turn(1);
+		while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) != -1)
+			close(fd);
+	}
+	ck_assert_uint_eq(a->flows.n, 0);
+	ck_assert_uint_eq(b->flows.n, 0);
+	clock_skip(POOL_IDLE_MS + 1000);
+	UNTIL(pool_tunnels(a->pool) == 0 && server_tunnels(b->server) == 0);
+	ck_assert_uint_eq(a->th.sockets, sockets_a);
+	ck_assert_uint_eq(b->th.sockets, sockets_b);
+	relay_free(a);
+	relay_free(b);
+}
+END_TEST
+
+START_TEST(rotation_under_load_fails_nothing)
+{
+	static struct client clients[8];
+	struct app app;
+
+	setup_with(MESH);
+	echo_start(&app, 8);
+	for (int i = 0; i < 8; i++)
+		client_start(&clients[i], 1 << 20, SERVICE);
+	for (int i = 0; i < 100; i++) {
+		relay_identify(i % 2 ? a : b, i % 2 ? ID_WEB : ID_DB);
+		ck_assert_int_eq(loop_tick(loop, 1), TULLE_OK);
+	}
+	run_until_done(clients, 8);
+	for (int i = 0; i < 8; i++) {
+		ck_assert_int_eq(clients[i].error, 0);
+		ck_assert_uint_eq(clients[i].got, 1 << 20);
+	}
+}
+END_TEST
+
+RELAY_MAIN("flow", bytes_come_back_whole_and_half_close_is_passed_on, many_flows_share_few_tunnels,
+    a_port_with_nothing_behind_it_resets_the_client, a_peer_that_policy_does_not_allow_is_refused,
+    a_live_flow_is_cut_when_policy_changes, a_live_flow_between_two_applications_of_one_host_is_cut_too,
+    the_next_endpoint_serves_when_one_cannot_be_reached,
+    a_silent_endpoint_costs_one_deadline_and_then_the_next_one_serves, an_idle_flow_ends_after_an_hour_and_not_before,
+    an_application_that_does_not_accept_is_given_up, random_endings_leak_no_stream_and_no_socket,
+    rotation_under_load_fails_nothing)
