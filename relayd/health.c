@@ -68,3 +68,9 @@ health_set_ready(struct health *h, bool ready)
 {
 	h->ready = ready;
 }
+
+void
+health_stop(struct health *h)
+{
+	h->http = http_server_free(h->http);
+}

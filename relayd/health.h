@@ -20,4 +20,7 @@ enum tulle_err health_start(struct health **ret, struct loop *l, int fd);
 
 void health_set_ready(struct health *h, bool ready);
 
+/* Gives the port up. */
+void health_stop(struct health *h);
+
 #endif

@@ -511,6 +511,7 @@ parent_gone(struct relay *r)
 {
 	log_error("the parent is gone: draining");
 	loop_del(r->loop, &r->channel);
+	health_stop(r->health);
 	drain(r, r->start->config->relay.drain_ms);
 }
 

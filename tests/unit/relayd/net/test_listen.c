@@ -68,7 +68,7 @@ allow_descriptors(int more)
 
 START_TEST(without_descriptors_it_pauses_and_does_not_spin)
 {
-	uint64_t began;
+	uint64_t since;
 
 	setup();
 	for (int i = 0; i < 10; i++)
@@ -76,10 +76,10 @@ START_TEST(without_descriptors_it_pauses_and_does_not_spin)
 	allow_descriptors(4);
 	UNTIL(nexhausted == 1);
 	ck_assert_uint_eq(naccepted, 4);
-	began = real_ns(CLOCK_BOOTTIME);
+	since = real_ns(CLOCK_BOOTTIME);
 	for (int i = 0; i < 300; i++)
 		relays_turn(1);
-	ck_assert_uint_le(nexhausted, 2 + (real_ns(CLOCK_BOOTTIME) - began) / (100 * NS_PER_MS)); /* one look a pause */
+	ck_assert_uint_le(nexhausted, 2 + (real_ns(CLOCK_BOOTTIME) - since) / (100 * NS_PER_MS)); /* one look a pause */
 	clock_skip(200);
 	UNTIL(nexhausted >= 2); /* it looks again now and then */
 	ck_assert_uint_eq(naccepted, 4);
