@@ -278,17 +278,24 @@ relay_new(const char *ip, const char *id, const char *manifest)
 	"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n" \
 	"metadata: {name: nobody, namespace: shop}\nspec: {}\n"
 
-/* A namespace with a loop and a root, and no relay yet; addresses 10.0.0.1 to .3, fd00::2. */
+/* A namespace with a loop; addresses 10.0.0.1 to .3, fd00::2. */
 static inline void
-relays_world(void)
+relays_net(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
 	ck_assert_int_eq(system("ip link set lo up && ip addr add 10.0.0.1/32 dev lo && ip addr add 10.0.0.2/32 dev lo && "
 	                        "ip addr add 10.0.0.3/32 dev lo && ip addr add fd00::2/128 dev lo nodad"),
 	    0);
-	ck_assert_int_eq(tls_init(), TULLE_OK);
 	ck_assert_int_eq(loop_new(&loop), TULLE_OK);
+}
+
+/* And a root, but no relay yet. */
+static inline void
+relays_world(void)
+{
+	relays_net();
+	ck_assert_int_eq(tls_init(), TULLE_OK);
 	root = pki_root("mesh.test");
 }
 

@@ -38,7 +38,7 @@ on_closed(struct thread *t)
 static void
 setup(void)
 {
-	relays_world();
+	relays_net();
 	thread_init(&th, loop, 0);
 	th.socket_closed = on_closed;
 	ck_assert_int_eq(listener_start(&l, &th, app_listen("10.0.0.1:7000"), on_accepted, on_exhausted, NULL), TULLE_OK);
