@@ -124,7 +124,7 @@ spec:
     b.reload()
     refused = a.curl(URL, check=False)
     assert refused.returncode != 0
-    line = b.daemons["relayd"].lines("inbound connection denied by policy")[-1]
+    line = b.daemons["relayd"].wait_for("inbound connection denied by policy")
     assert line["peer_id"] == "spiffe://mesh.test/ns/shop/sa/web"
     assert line["file"].endswith("policy.yaml") and line["line"] > 0
     assert a.daemons["relayd"].lines("outbound connection denied")[-1]["reason"] == "tunnel_denied"
@@ -230,7 +230,7 @@ def test_a_port_with_nothing_behind_it_is_refused_at_once(pair):
     refused = pair["a"].curl(f"http://{pair['b'].ip}:9999/", check=False)
     assert refused.returncode != 0
     assert time.monotonic() - began < 5 * mesh.PATIENCE
-    assert pair["b"].daemons["relayd"].lines("the application cannot be reached")[-1]["reason"] == "connect_refused"
+    assert pair["b"].daemons["relayd"].wait_for("the application cannot be reached")["reason"] == "connect_refused"
 
 
 def test_a_connection_made_straight_to_a_capture_port_is_refused(pair):

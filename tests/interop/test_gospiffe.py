@@ -195,6 +195,10 @@ def test_a_client_of_another_trust_domain_is_refused(hosts, go):
 # ---- go-spiffe behind the relay's own tunnels
 
 
+REFUSED = "tunnel refused by its server"
+FAILED = "tunnel failed: handshake"
+
+
 def call(hosts, server, account):
     """A connection through host a's relay to a service whose endpoint is <server>; its first line, "" if it is refused."""
     hosts["a"].manifest("go.yaml", mesh.service("go", "shop", CLUSTER_IP, 80, 8080, [("go-1", server.ip, account)]))
@@ -222,9 +226,10 @@ def test_a_go_spiffe_server_refuses_the_relay(hosts, go):
     a, c = hosts["a"], hosts["c"]
     with go(c, "hbone", f"{c.ip}:15008", GO) as server:
         server.wait_for("listening")
+        seen = len(a.daemons["relayd"].lines(REFUSED))
         assert call(hosts, c, "cache") == ""
         assert "unexpected ID" in server.wait_for("refused")["error"]
-        line = a.daemons["relayd"].lines("tunnel refused by its server")[-1]
+        line = a.daemons["relayd"].wait_for(REFUSED, count=seen + 1)  # written behind the end of its connections
         assert line["alert"] and line["peer"] == f"{c.ip}:15008"
         assert not server.lines("connect")
 
@@ -234,7 +239,8 @@ def test_the_relay_refuses_a_go_spiffe_server(hosts, go, where, account, reason)
     a, server_host = hosts["a"], hosts[where]
     with go(server_host, "hbone", f"{server_host.ip}:15008", WEB) as server:
         server.wait_for("listening")
+        seen = len(a.daemons["relayd"].lines(FAILED))
         assert call(hosts, server_host, account) == ""
-        assert a.daemons["relayd"].lines("tunnel failed: handshake")[-1]["reason"] == reason
+        assert a.daemons["relayd"].wait_for(FAILED, count=seen + 1)["reason"] == reason
         server.wait_for("refused")
         assert not server.lines("connect")
