@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "consumers.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "io/acceptor.h"
 #include "io/sock.h"
 
 #define CONSUMERS_MAX 4
@@ -18,7 +20,7 @@ struct consumer {
 
 struct consumers {
 	struct loop *loop;
-	struct watch watch;
+	struct acceptor acceptor;
 	uid_t uid;
 	int segment, doorbell, pidfd;
 	unsigned int n;
@@ -32,10 +34,12 @@ consumer_ready(struct watch *w, uint32_t events)
 	struct consumer *c = CONTAINER_OF(w, struct consumer, watch);
 	struct consumers *all = c->all;
 	int fd = w->fd;
+	ssize_t n;
 	char byte;
 
 	(void)events;
-	if (recv(fd, &byte, 1, MSG_DONTWAIT) > 0)
+	n = recv(fd, &byte, 1, MSG_DONTWAIT);
+	if (n > 0 || (n == -1 && errno == EAGAIN))
 		return; /* it has nothing to say, and is not listened to */
 	loop_del(all->loop, w);
 	(void)close(fd);
@@ -46,15 +50,14 @@ consumer_ready(struct watch *w, uint32_t events)
 }
 
 static void
-listener_ready(struct watch *w, uint32_t events)
+consumer_accepted(struct acceptor *a, int accepted)
 {
-	struct consumers *all = CONTAINER_OF(w, struct consumers, watch);
-	int AUTO_FD fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct consumers *all = CONTAINER_OF(a, struct consumers, acceptor);
+	int AUTO_FD fd = accepted;
 	struct sock_cred cred;
 	struct consumer *c;
 
-	(void)events;
-	if (fd == -1 || sock_cred(fd, &cred) != TULLE_OK || all->n == CONSUMERS_MAX)
+	if (sock_cred(fd, &cred) != TULLE_OK || all->n == CONSUMERS_MAX)
 		return;
 	if (cred.uid != all->uid && cred.uid != 0 && cred.uid != geteuid()) {
 		log_warn("telemetry refused to a stranger", LF_INT("uid", cred.uid), LF_INT("pid", cred.pid));
@@ -85,10 +88,10 @@ consumers_new(struct consumers **ret, struct loop *l, int fd, uid_t uid, int seg
 
 	if (c == NULL)
 		return TULLE_ENOMEM;
-	*c = (struct consumers){ .loop = l, .watch = WATCH_INIT, .uid = uid, .segment = segment, .doorbell = doorbell,
-		.changed = changed, .arg = arg };
+	*c = (struct consumers){ .loop = l, .uid = uid, .segment = segment, .doorbell = doorbell, .changed = changed,
+		.arg = arg };
 	c->pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	e = loop_add(l, &c->watch, fd, EPOLLIN, listener_ready);
+	e = acceptor_start(&c->acceptor, l, fd, EVENTS_SOCKET, consumer_accepted);
 	if (e != TULLE_OK) {
 		free(c);
 		return e;

@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #include "grpc/server.h"
+#include "io/acceptor.h"
 #include "io/sock.h"
 #include "tls/channel.h"
 
@@ -69,8 +70,8 @@ struct grpc_conn {
 
 struct listener {
 	struct grpc_server *server;
-	struct watch watch;
-	struct timer pause; /* no descriptors left: looked at again later */
+	struct acceptor acceptor;
+	int fd; /* owned */
 };
 
 struct grpc_server {

@@ -2,7 +2,6 @@
 /* The server: listeners, connections, and the deadlines of both. */
 #include "grpc/server.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +11,6 @@
 #define READY_MS 10000
 #define PENDING_MAX (256 * 1024) /* bytes given to the channel ahead of the socket */
 #define QUEUE_MAX 1000           /* frames that wait for a client which does not read */
-#define PAUSE_MS 200
 #define PATIENCE 1000            /* cheap frames in a burst */
 #define PATIENCE_PER_S 33
 
@@ -274,10 +272,12 @@ has_room(const struct grpc_server *s, const struct grpc_conn *fresh)
 }
 
 static void
-serve(struct grpc_server *s, int *fd)
+serve(struct acceptor *a, int accepted)
 {
+	struct grpc_server *s = CONTAINER_OF(a, struct listener, acceptor)->server;
 	const struct channel_options o = { .tls = s->tls, .out_max = PENDING_MAX + 65536, .ready_ms = READY_MS };
 	struct grpc_conn *c = calloc(1, sizeof(*c));
+	int AUTO_FD fd = accepted;
 
 	if (c == NULL)
 		return;
@@ -285,41 +285,15 @@ serve(struct grpc_server *s, int *fd)
 	c->patience = PATIENCE;
 	c->refilled_ms = c->since = loop_now(s->loop);
 	LIST_INIT(&c->calls);
-	c->is_unix = sock_peer(*fd, &c->peer) != TULLE_OK;
-	if ((c->is_unix && sock_cred(*fd, &c->cred) != TULLE_OK) || !has_room(s, c) ||
-	    channel_new(&c->channel, s->loop, *fd, &o, &conn_handler, c) != TULLE_OK) {
+	c->is_unix = sock_peer(fd, &c->peer) != TULLE_OK;
+	if ((c->is_unix && sock_cred(fd, &c->cred) != TULLE_OK) || !has_room(s, c) ||
+	    channel_new(&c->channel, s->loop, fd, &o, &conn_handler, c) != TULLE_OK) {
 		free(c);
 		return;
 	}
-	(void)fd_take(fd);
+	(void)fd_take(&fd);
 	LIST_INSERT_HEAD(&s->conns, c, link);
 	s->nconns++;
-}
-
-static void listener_ready(struct watch *w, uint32_t events);
-
-static void
-pause_over(struct timer *t)
-{
-	struct listener *l = CONTAINER_OF(t, struct listener, pause);
-
-	loop_mod(l->server->loop, &l->watch, EPOLLIN);
-}
-
-static void
-listener_ready(struct watch *w, uint32_t events)
-{
-	struct listener *l = CONTAINER_OF(w, struct listener, watch);
-	int AUTO_FD fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	(void)events;
-	if (fd != -1) {
-		serve(l->server, &fd);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		/* The connection stays in the queue and would wake us again and again. */
-		loop_mod(l->server->loop, w, 0);
-		timer_set(l->server->loop, &l->pause, PAUSE_MS, pause_over);
-	}
 }
 
 /* ---- the server ---- */
@@ -367,8 +341,8 @@ grpc_server_listen(struct grpc_server *s, int fd)
 
 	if (s->nlisteners == LISTENERS_MAX)
 		return TULLE_ELIMIT;
-	*l = (struct listener){ .server = s, .watch = WATCH_INIT };
-	e = loop_add(s->loop, &l->watch, fd, EPOLLIN, listener_ready);
+	*l = (struct listener){ .server = s, .fd = fd };
+	e = acceptor_start(&l->acceptor, s->loop, fd, "grpc", serve);
 	if (e == TULLE_OK)
 		s->nlisteners++;
 	return e;
@@ -393,11 +367,8 @@ grpc_server_free(struct grpc_server *s)
 	while ((c = LIST_FIRST(&s->conns)) != NULL)
 		conn_free(c);
 	for (size_t i = 0; i < s->nlisteners; i++) {
-		int fd = s->listeners[i].watch.fd;
-
-		loop_del(s->loop, &s->listeners[i].watch);
-		timer_clear(s->loop, &s->listeners[i].pause);
-		(void)close(fd);
+		acceptor_stop(&s->listeners[i].acceptor);
+		(void)close(s->listeners[i].fd);
 	}
 	(void)tls_context_unref(s->tls);
 	free(s);

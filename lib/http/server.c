@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "http/server.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "http/conn.h"
+#include "io/acceptor.h"
 #include "io/sock.h"
 
 #define LISTENERS_MAX 8
-#define ACCEPT_BURST 16
-#define REST_MS 200 /* without descriptors left, accepting rests for so long */
 
 struct listener {
 	struct http_server *server;
 	int fd; /* owned */
-	struct watch watch;
-	struct timer rest;
+	struct acceptor acceptor;
 };
 
 struct http_server {
@@ -30,17 +26,6 @@ struct http_server {
 	struct listener listeners[LISTENERS_MAX];
 	size_t listeners_n;
 };
-
-static void on_accept(struct watch *w, uint32_t events);
-
-static void
-rested(struct timer *t)
-{
-	struct listener *l = CONTAINER_OF(t, struct listener, rest);
-
-	if (loop_add(l->server->served.loop, &l->watch, l->fd, EPOLLIN, on_accept) != TULLE_OK)
-		timer_set(l->server->served.loop, &l->rest, REST_MS, rested);
-}
 
 /* SL-06: whoever is one too many hears so at once, instead of waiting in the queue. */
 static void
@@ -55,31 +40,17 @@ turn_away(const struct http_server *s, int fd)
 }
 
 static void
-on_accept(struct watch *w, uint32_t events)
+on_accept(struct acceptor *a, int fd)
 {
-	struct listener *l = CONTAINER_OF(w, struct listener, watch);
-	struct http_server *s = l->server;
+	struct http_server *s = CONTAINER_OF(a, struct listener, acceptor)->server;
 
-	(void)events;
-	for (int i = 0; i < ACCEPT_BURST; i++) {
-		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd == -1) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-				log_warn("cannot accept an HTTP connection", LF_ERRNO);
-				loop_del(s->served.loop, &l->watch);
-				timer_set(s->served.loop, &l->rest, REST_MS, rested);
-			}
-			return;
-		}
-		if (s->served.count >= s->conns_max) {
-			turn_away(s, fd);
-			continue;
-		}
-		sock_tune(fd);
-		if (http_conn_open(&s->served, &s->conns, fd) != TULLE_OK)
-			(void)close(fd);
+	if (s->served.count >= s->conns_max) {
+		turn_away(s, fd);
+		return;
 	}
+	sock_tune(fd);
+	if (http_conn_open(&s->served, &s->conns, fd) != TULLE_OK)
+		(void)close(fd);
 }
 
 enum tulle_err
@@ -119,8 +90,8 @@ http_server_listen(struct http_server *s, int fd)
 	if (s->listeners_n == LISTENERS_MAX)
 		return TULLE_ELIMIT;
 	l = &s->listeners[s->listeners_n];
-	*l = (struct listener){ .server = s, .fd = fd, .watch = WATCH_INIT };
-	e = loop_add(s->served.loop, &l->watch, fd, EPOLLIN, on_accept);
+	*l = (struct listener){ .server = s, .fd = fd };
+	e = acceptor_start(&l->acceptor, s->served.loop, fd, "http", on_accept);
 	if (e != TULLE_OK)
 		return e;
 	s->listeners_n++;
@@ -135,8 +106,7 @@ http_server_free(struct http_server *s)
 	while (!LIST_EMPTY(&s->conns))
 		http_conn_close(LIST_FIRST(&s->conns));
 	for (size_t i = 0; i < s->listeners_n; i++) {
-		loop_del(s->served.loop, &s->listeners[i].watch);
-		timer_clear(s->served.loop, &s->listeners[i].rest);
+		acceptor_stop(&s->listeners[i].acceptor);
 		(void)close(s->listeners[i].fd);
 	}
 	s->served.tls = tls_context_unref(s->served.tls);
