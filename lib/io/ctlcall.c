@@ -11,6 +11,7 @@
 #include "io/ctlsock.h"
 
 #define ANSWER_MAX (16 * 1024 * 1024)
+#define QUEUE_MS 10
 
 /* TULLE_OK when ready, TULLE_ETIMEDOUT, TULLE_ESYS. */
 static enum tulle_err
@@ -28,6 +29,20 @@ wait_for(int fd, short what, uint64_t deadline)
 	return TULLE_OK; /* a wake-up for nothing costs one EAGAIN */
 }
 
+/* A daemon that is busy has a full queue for a while. */
+static enum tulle_err
+connect_to(int *ret_fd, const char *path, uint64_t deadline)
+{
+	enum tulle_err e;
+
+	while ((e = sock_connect_unix(ret_fd, path)) == TULLE_EUNAVAIL && errno == EAGAIN) {
+		if (clock_mono_ms() >= deadline)
+			return TULLE_ETIMEDOUT;
+		(void)poll(NULL, 0, QUEUE_MS);
+	}
+	return e;
+}
+
 static enum tulle_err
 send_all(int fd, const char *text, size_t len, uint64_t deadline)
 {
@@ -41,8 +56,10 @@ send_all(int fd, const char *text, size_t len, uint64_t deadline)
 			len -= (size_t)n;
 			continue;
 		}
+		if (errno == EPIPE || errno == ECONNRESET)
+			return TULLE_OK; /* hung up on; it may have said why */
 		if (errno != EAGAIN)
-			return errno == EPIPE ? TULLE_EUNAVAIL : TULLE_ESYS;
+			return TULLE_ESYS;
 		e = wait_for(fd, POLLOUT, deadline);
 		if (e != TULLE_OK)
 			return e;
@@ -110,7 +127,7 @@ ctl_call(const char *path, const char *command, json_t *args, int timeout_ms, js
 	json_decref(doc);
 	if (text == NULL)
 		return TULLE_ENOMEM;
-	e = sock_connect_unix(&fd, path);
+	e = connect_to(&fd, path, deadline);
 	if (e == TULLE_OK)
 		e = send_all(fd, text, strlen(text), deadline);
 	if (e == TULLE_OK)

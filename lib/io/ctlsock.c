@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,17 +15,22 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "io/acceptor.h"
 
 #define REQUEST_MAX (256 * 1024)
 #define ANSWER_MAX (16 * 1024 * 1024)
+
+/* Places at the socket.  Everybody may connect: who may do nothing must not be able to take them all. */
 #define CLIENTS_MAX 64
-#define IDLE_MS 60000
+#define CLIENTS_NOT_ROOT 48 /* so 16 are for root */
+#define CLIENTS_OTHERS 32   /* neither root nor the daemon's own user, so 16 more are for that one */
+#define CLIENTS_OF_UID 8    /* of one of those others */
 
 struct client {
 	LIST_ENTRY(client) link;
 	struct ctl_server *server;
 	struct watch watch; /* its fd is owned */
-	struct timer idle;
+	struct timer deadline; /* none while its call is under way */
 	struct sock_cred cred;
 	struct buf in;
 	struct buf out;
@@ -36,7 +40,9 @@ struct client {
 
 struct ctl_server {
 	struct loop *loop;
-	struct watch watch; /* its fd is owned */
+	struct acceptor acceptor;
+	int fd; /* owned */
+	uint64_t request_ms, answer_ms;
 	const char *name;
 	const struct ctl_command *commands;
 	void *arg;
@@ -63,13 +69,19 @@ client_free(struct client *c)
 	if (c->call != NULL)
 		c->call->client = NULL;
 	loop_del(c->server->loop, &c->watch);
-	timer_clear(c->server->loop, &c->idle);
+	timer_clear(c->server->loop, &c->deadline);
 	(void)close(fd);
 	LIST_REMOVE(c, link);
 	c->server->nclients--;
 	buf_free(&c->in);
 	buf_free(&c->out);
 	free(c);
+}
+
+static void
+client_late(struct timer *t)
+{
+	client_free(CONTAINER_OF(t, struct client, deadline));
 }
 
 /* Sends what it can; frees the client when that was all it was kept for. */
@@ -91,10 +103,12 @@ client_flush(struct client *c)
 		buf_consume(&c->out, (size_t)n);
 	}
 	buf_free(&c->out);
-	if (c->closing)
+	if (c->closing) {
 		client_free(c);
-	else
-		loop_mod(c->server->loop, &c->watch, EPOLLIN);
+		return;
+	}
+	loop_mod(c->server->loop, &c->watch, EPOLLIN);
+	timer_set(c->server->loop, &c->deadline, c->server->request_ms, client_late);
 }
 
 static void
@@ -108,6 +122,7 @@ answer(struct ctl_call *call, json_t *doc)
 	free(call);
 	if (c != NULL) {
 		c->call = NULL;
+		timer_set(c->server->loop, &c->deadline, c->server->answer_ms, client_late);
 		if (text == NULL || buf_append(&c->out, text, strlen(text)) != TULLE_OK ||
 		    buf_append(&c->out, "\n", 1) != TULLE_OK)
 			client_free(c);
@@ -205,6 +220,7 @@ dispatch(struct client *c, const char *line, size_t len)
 	c->call = call;
 	LIST_INSERT_HEAD(&s->calls, call, link);
 	loop_mod(s->loop, &c->watch, 0);
+	timer_clear(s->loop, &c->deadline);
 	if (name == NULL || (args != NULL && !json_is_object(args))) {
 		c->closing = true;
 		ctl_fail(call, "not a request: expected {\"command\":\"NAME\",\"args\":{...}}");
@@ -273,37 +289,52 @@ client_ready(struct watch *w, uint32_t events)
 	}
 }
 
-static void
-client_idle(struct timer *t)
+/* Is there a place for one more client of <uid>? */
+static bool
+has_room(const struct ctl_server *s, uid_t uid)
 {
-	struct client *c = CONTAINER_OF(t, struct client, idle);
+	const struct client *c;
+	uid_t own = geteuid();
+	unsigned int others = 0, same = 0, not_root = 0;
 
-	if (c->call != NULL)
-		timer_set(c->server->loop, t, IDLE_MS, client_idle);
-	else
-		client_free(c);
+	LIST_FOREACH (c, &s->clients, link) {
+		not_root += c->cred.uid != 0;
+		others += c->cred.uid != 0 && c->cred.uid != own;
+		same += c->cred.uid == uid;
+	}
+	if (uid == 0)
+		return s->nclients < CLIENTS_MAX;
+	if (uid == own)
+		return not_root < CLIENTS_NOT_ROOT;
+	return others < CLIENTS_OTHERS && same < CLIENTS_OF_UID;
 }
 
 static void
-server_ready(struct watch *w, uint32_t events)
+client_accepted(struct acceptor *a, int accepted)
 {
-	struct ctl_server *s = CONTAINER_OF(w, struct ctl_server, watch);
-	int AUTO_FD fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	static const char busy[] = "{\"ok\":false,\"error\":\"too many clients at once: try again\"}\n";
+	struct ctl_server *s = CONTAINER_OF(a, struct ctl_server, acceptor);
+	int AUTO_FD fd = accepted;
+	struct sock_cred cred;
 	struct client *c;
 
-	(void)events;
-	if (fd == -1 || s->nclients == CLIENTS_MAX)
+	if (sock_cred(fd, &cred) != TULLE_OK)
 		return;
+	if (!has_room(s, cred.uid)) {
+		(void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		return;
+	}
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return;
-	*c = (struct client){ .server = s, .watch = WATCH_INIT, .in = buf_new(REQUEST_MAX), .out = buf_new(ANSWER_MAX) };
-	if (sock_cred(fd, &c->cred) != TULLE_OK || loop_add(s->loop, &c->watch, fd, EPOLLIN, client_ready) != TULLE_OK) {
+	*c = (struct client){ .server = s, .watch = WATCH_INIT, .cred = cred, .in = buf_new(REQUEST_MAX),
+		.out = buf_new(ANSWER_MAX) };
+	if (loop_add(s->loop, &c->watch, fd, EPOLLIN, client_ready) != TULLE_OK) {
 		free(c);
 		return;
 	}
 	(void)fd_take(&fd);
-	timer_set(s->loop, &c->idle, IDLE_MS, client_idle);
+	timer_set(s->loop, &c->deadline, s->request_ms, client_late);
 	LIST_INSERT_HEAD(&s->clients, c, link);
 	s->nclients++;
 }
@@ -319,8 +350,9 @@ ctl_serve_fd(struct ctl_server **ret, struct loop *l, int fd, const char *name, 
 		return TULLE_ENOMEM;
 	if (started_ns == 0)
 		started_ns = clock_wall_ns();
-	*s = (struct ctl_server){ .loop = l, .watch = WATCH_INIT, .name = name, .commands = commands, .arg = arg };
-	e = loop_add(l, &s->watch, fd, EPOLLIN, server_ready);
+	*s = (struct ctl_server){ .loop = l, .fd = fd, .request_ms = CTL_REQUEST_MS, .answer_ms = CTL_ANSWER_MS, .name = name,
+		.commands = commands, .arg = arg };
+	e = acceptor_start(&s->acceptor, l, fd, "control", client_accepted);
 	if (e != TULLE_OK) {
 		free(s);
 		return e;
@@ -343,20 +375,24 @@ ctl_serve(struct ctl_server **ret, struct loop *l, const char *path, const char 
 	return e;
 }
 
+void
+ctl_server_patience(struct ctl_server *s, uint64_t request_ms, uint64_t answer_ms)
+{
+	s->request_ms = request_ms;
+	s->answer_ms = answer_ms;
+}
+
 struct ctl_server *
 ctl_server_free(struct ctl_server *s)
 {
-	int fd;
-
 	if (s == NULL)
 		return NULL;
 	while (!LIST_EMPTY(&s->calls))
 		ctl_fail(LIST_FIRST(&s->calls), "shutting down");
 	while (!LIST_EMPTY(&s->clients))
 		client_free(LIST_FIRST(&s->clients));
-	fd = s->watch.fd;
-	loop_del(s->loop, &s->watch);
-	(void)close(fd);
+	acceptor_stop(&s->acceptor);
+	(void)close(s->fd);
 	free(s);
 	return NULL;
 }

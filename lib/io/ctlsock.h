@@ -10,7 +10,9 @@
  *
  * A command that changes something is carried out only for root or for the
  * daemon's own user (SO_PEERCRED); anybody may ask questions.  A bad client
- * is hung up on, never more.  Every server answers "process" by itself,
+ * is hung up on, never more.  Of the places for clients some are kept for
+ * root and for the daemon's own user, and another user gets a few; who finds
+ * no place is told so.  Every server answers "process" by itself,
  * unless its table has that command: {"pid","name","cpu_ns","rss_bytes",
  * "fds","started"} (started: wall clock, nanoseconds), and "children", an
  * array of the same, where a program has more than one process.
@@ -20,10 +22,14 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "io/loop.h"
 #include "io/sock.h"
+
+#define CTL_REQUEST_MS 10000
+#define CTL_ANSWER_MS 30000
 
 struct ctl_server;
 struct ctl_call;
@@ -46,6 +52,14 @@ enum tulle_err ctl_serve(struct ctl_server **ret, struct loop *l, const char *pa
 /* Serves one already listening socket, which is taken over. */
 enum tulle_err ctl_serve_fd(struct ctl_server **ret, struct loop *l, int fd, const char *name,
     const struct ctl_command *commands, void *arg);
+
+/*
+ * How long a client may take from its connection, or its last answer, until
+ * its request is whole, and until an answer has been taken; then it is hung
+ * up on.  For all deadlines set from now on; CTL_REQUEST_MS and CTL_ANSWER_MS
+ * if nobody says.  While a call is under way the client is waited for.
+ */
+void ctl_server_patience(struct ctl_server *s, uint64_t request_ms, uint64_t answer_ms);
 
 /* Calls not yet answered are answered with "shutting down".  Takes NULL. */
 struct ctl_server *ctl_server_free(struct ctl_server *s);
