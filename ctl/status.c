@@ -258,7 +258,7 @@ static void
 show_relayd(struct page *p)
 {
 	const json_t *relay = json_object_get(p->relayd, "relay"), *config = json_object_get(relay, "config");
-	const char *error = str(p->relayd, "last_error", "");
+	const char *error = str(p->relayd, "last_error", ""), *last_good = str(p->relayd, "last_good", NULL);
 
 	if (p->relayd == NULL) {
 		line(p, BROKEN, "relayd", "%s; where the rules are in place new connections are refused: start tulle-relayd, or "
@@ -274,7 +274,13 @@ show_relayd(struct page *p)
 	    ", started %" JSON_INTEGER_FORMAT " time(s)%s", num(relay, "pid"), num(p->relayd, "starts"),
 	    json_is_true(json_object_get(p->relayd, "ready")) ? "" : ", not ready");
 	show_identity(p, relay);
-	if (*error != '\0')
+	if (config == NULL)
+		line(p, BROKEN, "manifests", "no configuration is in force, all connections are refused: %s; mend the files, then "
+		    "tulle reload relayd", *error != '\0' ? error : "none has come yet");
+	else if (last_good != NULL)
+		line(p, BROKEN, "manifests", "running on the last good configuration of %s, because the files were refused: %s",
+		    last_good, error);
+	else if (*error != '\0')
 		line(p, BROKEN, "manifests", "the newest files were refused, the old ones are in force: %s", error);
 	if (config != NULL)
 		show_services(p, config);

@@ -18,6 +18,7 @@
 #include "events/attach.h"
 #include "io/privileges.h"
 #include "io/sock.h"
+#include "lastgood.h"
 #include "parent.h"
 
 static const char usage_text[] =
@@ -134,6 +135,9 @@ open_everything(struct parent_start *s)
 		e = listen_unix(&s->telemetry, paths_run(EVENTS_SOCKET));
 	if (e != TULLE_OK)
 		return e;
+	if (lastgood_prepare(uid, gid) != TULLE_OK)
+		log_warn("no folder for the last good configuration: a start with bad files has none", LF_STR("folder", paths_var("relayd")),
+		    LF_ERRNO);
 	if (privileges_drop(uid, gid) != TULLE_OK) {
 		(void)fprintf(stderr, "tulle-relayd: cannot become user %s: %s\n", c->users.relayd, strerror(errno));
 		return TULLE_ESYS;

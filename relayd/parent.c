@@ -18,6 +18,7 @@
 #include "files.h"
 #include "io/ctlsock.h"
 #include "io/notify.h"
+#include "lastgood.h"
 #include "msg/msg.h"
 #include "wire.h"
 
@@ -55,6 +56,11 @@ struct parent {
 	int good;                 /* sealed: the last configuration that was accepted, or -1 */
 	int sent;                 /* sealed: the one under way, or -1 */
 	uint64_t sent_as;         /* the generation of <sent> */
+	struct {
+		int fd;           /* sealed: of an earlier run, under way because the files are no good, or -1 */
+		uint64_t sent_as;
+		int64_t when;     /* it was accepted; 0 once a configuration of this run is in force */
+	} last_good;
 	bool addresses_changed;   /* and the relay process does not know yet */
 	struct files files;       /* what the machine looks like: local addresses */
 	struct timer addresses;
@@ -128,6 +134,78 @@ reload(struct parent *p, char **ret_error)
 	return send_config(p, fd);
 }
 
+/*
+ * Neither files nor an earlier configuration: the policy is unknown, so
+ * nothing may be assumed, neither that traffic outside the mesh may pass nor
+ * who may come in.
+ */
+static void
+nothing_in_force(const char *error)
+{
+	log_error("no configuration is in force: all connections are refused until a reload succeeds", LF_STR("last_good", error));
+}
+
+/* The files are no good and none are in force: what was in force in an earlier run is better than nothing. */
+static void
+fall_back(struct parent *p)
+{
+	int fd = -1;
+	enum tulle_err e = lastgood_open(&fd, &p->last_good.when);
+
+	if (e != TULLE_OK) {
+		nothing_in_force(e == TULLE_ENOENT ? "none was kept" : e == TULLE_ESYS ? log_errno_text(errno) : tulle_strerror(e));
+		return;
+	}
+	keep(&p->last_good.fd, fd);
+	if (p->child.pid == 0)
+		return; /* the next relay process gets it */
+	p->last_good.sent_as = p->generation + 1;
+	(void)send_config(p, fd);
+}
+
+static void
+fell_back(struct parent *p, bool ok, const char *problems)
+{
+	char when[LASTGOOD_WHEN];
+
+	if (ok) {
+		keep(&p->good, p->last_good.fd);
+		log_warn("running on the last good configuration", LF_STR("accepted", lastgood_when(p->last_good.when, when)),
+		    LF_STR("refused", p->last_error));
+	} else {
+		(void)close(p->last_good.fd);
+		p->last_good.when = 0;
+		nothing_in_force(problems);
+	}
+	p->last_good.fd = -1;
+}
+
+/* The relay process took the files. */
+static void
+accepted(struct parent *p)
+{
+	enum tulle_err e;
+
+	keep(&p->good, p->sent);
+	p->last_good.when = 0;
+	e = lastgood_keep(p->good, clock_wall_sec());
+	if (e != TULLE_OK)
+		log_warn("the configuration cannot be kept for a start with bad files", LF_STR("folder", paths_var("relayd")),
+		    LF_ERR(e), LF_ERRNO);
+}
+
+static void
+refused(struct parent *p, uint64_t generation, const char *text)
+{
+	if (p->good != -1) {
+		log_error("configuration refused: the old one stays", LF_UINT("generation", generation), LF_STR("problems", text));
+		return;
+	}
+	log_error("configuration refused: there is no old one", LF_UINT("generation", generation), LF_STR("problems", text));
+	if (p->sent == -1) /* else newer files are being looked at */
+		fall_back(p);
+}
+
 static void
 on_config_result(struct parent *p, const struct msg *m)
 {
@@ -141,15 +219,22 @@ on_config_result(struct parent *p, const struct msg *m)
 	text = strndup((const char *)m->body + sizeof(head), m->len - sizeof(head));
 	if (text == NULL)
 		return;
+	if (p->last_good.fd != -1 && head.generation == p->last_good.sent_as) {
+		fell_back(p, head.ok, text);
+		free(text);
+		return;
+	}
+	if (!head.ok || head.generation == p->sent_as) /* old files under new addresses do not make the newest ones right */
+		(void)snprintf(p->last_error, sizeof(p->last_error), "%s", head.ok ? "" : text);
 	if (head.generation == p->sent_as && p->sent != -1) {
-		keep(head.ok ? &p->good : &p->sent, head.ok ? p->sent : -1);
+		if (head.ok)
+			accepted(p);
+		else
+			(void)close(p->sent);
 		p->sent = -1;
 	}
 	if (!head.ok)
-		log_error("configuration refused: the old one stays", LF_UINT("generation", head.generation),
-		    LF_STR("problems", text));
-	if (!head.ok || head.generation == p->sent_as) /* old files under new addresses do not make the newest ones right */
-		(void)snprintf(p->last_error, sizeof(p->last_error), "%s", head.ok ? "" : text);
+		refused(p, head.generation, text);
 	for (w = LIST_FIRST(&p->waiting); w != NULL; w = next) {
 		next = LIST_NEXT(w, link);
 		if (w->what != WAIT_RELOAD || w->id != head.generation)
@@ -194,6 +279,18 @@ on_dial(struct parent *p)
 	(void)msg_send(p->child.channel, WIRE_IDENTITY, &answer_body, sizeof(answer_body), &fd, fd != -1 ? 1 : 0);
 }
 
+/* Takes the relay process's part over. */
+static json_t *
+status_of(const struct parent *p, json_t *relay)
+{
+	char when[LASTGOOD_WHEN];
+
+	return json_pack("{s:i, s:i, s:b, s:s, s:s?, s:b, s:o}", "parent_pid", (int)getpid(), "starts", (int)p->starts, "ready",
+	    p->ready, "last_error", p->last_error, "last_good",
+	    p->last_good.when != 0 ? lastgood_when(p->last_good.when, when) : NULL, "telemetry_attached",
+	    consumers_attached(p->consumers), "relay", relay);
+}
+
 static void
 on_status_reply(struct parent *p, struct msg *m)
 {
@@ -226,9 +323,7 @@ on_status_reply(struct parent *p, struct msg *m)
 		answer(w, self, NULL);
 		return;
 	}
-	answer(w, json_pack("{s:i, s:i, s:b, s:s, s:b, s:o}", "parent_pid", (int)getpid(), "starts", (int)p->starts, "ready",
-	    p->ready, "last_error", p->last_error, "telemetry_attached", consumers_attached(p->consumers), "relay",
-	    relay != NULL ? relay : json_null()), NULL);
+	answer(w, status_of(p, relay != NULL ? relay : json_null()), NULL);
 }
 
 static void
@@ -305,6 +400,9 @@ spawn(struct parent *p)
 	} else if (p->sent != -1) {
 		p->sent_as = p->generation + 1;
 		(void)send_config(p, p->sent);
+	} else if (p->last_good.fd != -1) {
+		p->last_good.sent_as = p->generation + 1;
+		(void)send_config(p, p->last_good.fd);
 	}
 }
 
@@ -381,7 +479,8 @@ on_signal(void *arg, int signo)
 	switch (signo) {
 	case SIGHUP:
 		if (reload(p, &error) != TULLE_OK)
-			log_error("reload failed: the old configuration stays", LF_STR("problems", error));
+			log_error(p->good != -1 ? "reload failed: the old configuration stays" : "reload failed: there is no old configuration",
+			    LF_STR("problems", error));
 		break;
 	case SIGCHLD:
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
@@ -426,8 +525,7 @@ run_status(void *arg, struct ctl_call *call, const json_t *args)
 
 	(void)args;
 	if (p->child.pid == 0 || msg_send(p->child.channel, WIRE_STATUS, &q, sizeof(q), NULL, 0) != TULLE_OK) {
-		ctl_ok(call, json_pack("{s:i, s:i, s:b, s:s, s:b, s:n}", "parent_pid", (int)getpid(), "starts", (int)p->starts,
-		    "ready", 0, "last_error", p->last_error, "telemetry_attached", consumers_attached(p->consumers), "relay"));
+		ctl_ok(call, status_of(p, json_null()));
 		return;
 	}
 	wait_for_relay(p, call, WAIT_STATUS, q.id);
@@ -524,7 +622,8 @@ parent_main(const struct parent_start *s)
 
 	if (p == NULL)
 		return EXIT_FAILURE;
-	*p = (struct parent){ .start = s, .channel = WATCH_INIT, .segment = -1, .doorbell = -1, .good = -1, .sent = -1 };
+	*p = (struct parent){ .start = s, .channel = WATCH_INIT, .segment = -1, .doorbell = -1, .good = -1, .sent = -1,
+		.last_good.fd = -1 };
 	child_forget(&p->child);
 	e = start(p);
 	if (e != TULLE_OK) {
@@ -533,7 +632,9 @@ parent_main(const struct parent_start *s)
 	}
 	if (files_read(&p->files, &p->sent, &error) != TULLE_OK) {
 		log_error("configuration cannot be read", LF_STR("problems", error));
+		(void)snprintf(p->last_error, sizeof(p->last_error), "%s", error != NULL ? error : "");
 		free(error);
+		fall_back(p);
 	}
 	spawn(p);
 	timer_set(p->loop, &p->addresses, ADDRESS_CHECK_MS, addresses_due);

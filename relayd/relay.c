@@ -208,8 +208,8 @@ on_config(struct relay *r, struct msg *m)
 	}
 	problems_init(problems);
 	e = bundle_unpack(&b, fd);
-	if (e == TULLE_OK && b.n > 0)
-		e = load(r, &b, where, problems, &fresh);
+	if (e == TULLE_OK)
+		e = b.n > 0 ? load(r, &b, where, problems, &fresh) : TULLE_EPEER;
 	if (e != TULLE_OK && problems->errors == 0)
 		problem_error(problems, (struct place){ .file = "configuration" }, NULL, "%s", tulle_strerror(e));
 	if (fresh != NULL)

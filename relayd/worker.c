@@ -488,6 +488,8 @@ worker_start(struct worker **ret, unsigned int index, const struct worker_start 
 	w->flows.ports.outbound = (uint16_t)config->ports.outbound;
 	w->flows.ports.inbound = (uint16_t)config->ports.inbound;
 	w->flows.ports.hbone = (uint16_t)config->ports.hbone;
+	w->flows.ports.health = (uint16_t)config->ports.health;
+	w->flows.ports.authority = (uint16_t)config->ports.authority;
 	w->flows.traces_ppm = config->telemetry.traces_ppm;
 	loop_hook(w->loop, &w->flush, end_of_tick);
 	w->sockets = *start->sockets;

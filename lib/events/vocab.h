@@ -73,6 +73,7 @@
 	X(EVENT_DETAIL_NO_ENDPOINT, "no_endpoint")                                \
 	X(EVENT_DETAIL_NOT_IN_REGISTRY, "not_in_registry")                        \
 	X(EVENT_DETAIL_NO_IDENTITY, "no_identity")                                \
+	X(EVENT_DETAIL_NO_CONFIGURATION, "no_configuration")                      \
 	X(EVENT_DETAIL_NO_WORKLOAD, "no_workload")                                \
 	X(EVENT_DETAIL_HANDSHAKE_FAILED, "handshake_failed")                      \
 	X(EVENT_DETAIL_HANDSHAKE_TIMEOUT, "handshake_timeout")                    \
@@ -160,6 +161,8 @@ enum counter_kind { COUNTER_SUM, COUNTER_LEVEL, COUNTER_LATEST, COUNTER_EXPIRY, 
 	    "Connections made straight to a capture port, refused.")                                                  \
 	X(COUNT_LIMIT_REFUSED, COUNTER_SUM, "tulle.listener.limit.count", "", "{connection}",                         \
 	    "Connections refused because a configured limit was reached.")                                            \
+	X(COUNT_NO_CONFIGURATION, COUNTER_SUM, "tulle.listener.unconfigured.count", "", "{connection}",               \
+	    "Connections refused because no configuration is in force.")                                              \
 	COUNTER_HANDSHAKE_REASONS(X, IN, "inbound")                                                                   \
 	COUNTER_HANDSHAKE_REASONS(X, OUT, "outbound")                                                                 \
 	X(COUNT_TUNNEL_OPENED_IN, COUNTER_SUM, "tulle.tunnel.opened.count", "direction=inbound", "{tunnel}",          \

@@ -8,8 +8,9 @@
  *             tick is over
  *
  * "down" is the end that opened the connection, "up" the one that was
- * reached for it.  outbound.c and inbound.c decide where up is; this file
- * joins the two and ends them; record.c tells about it.
+ * reached for it.  outbound.c and inbound.c decide where up is, admit.c
+ * whether it may be; this file joins the two and ends them; record.c tells
+ * about it.
  */
 #ifndef TULLE_RELAYD_FLOW_H
 #define TULLE_RELAYD_FLOW_H
@@ -71,7 +72,7 @@ struct flows {
 	struct events_writer *events;
 	const struct snapshot *snapshot;     /* one reference; NULL until configured */
 	struct {
-		uint16_t outbound, inbound, hbone;
+		uint16_t outbound, inbound, hbone, health, authority;
 	} ports;
 	uint32_t traces_ppm;
 	TAILQ_HEAD(, flow) all;
@@ -140,6 +141,25 @@ bool inbound_still_allowed(struct flow *f);
 
 /* outbound.c: the same for one between two applications of this host, where both sides are ours. */
 bool outbound_still_allowed(struct flow *f);
+
+/* ---- admit.c -------------------------------------------------------------- */
+
+/*
+ * May <peer_id> (NULL: nobody known), connecting from f->event.peer, reach
+ * <to>?  Judged by <snapshot>, counted, its policy recorded; what audits or
+ * denies it is logged.
+ */
+bool flow_admitted(struct flow *f, const struct snapshot *snapshot, const char *peer_id, const struct addr *to);
+
+/* The same by the snapshot in force, for one that is live: nothing is counted or told. */
+bool flow_may_be(const struct flow *f, const char *peer_id, const struct addr *to);
+
+/* False: there is no snapshot yet; that is counted and logged, and the flow is to be ended as EVENT_DETAIL_NO_CONFIGURATION. */
+bool flow_configured(struct flow *f);
+
+/* One line, if there is one left: with peer, identity (NULL: none), destination, and the place of a policy (NULL: none). */
+void flow_log_refusal(struct flow *f, const char *message, const char *reason, const char *peer_id,
+    const struct place *place);
 
 /* record.c */
 void record_begin(struct flow *f);

@@ -10,25 +10,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "decide/authorize.h"
 #include "flow/flow.h"
 #include "io/sock.h"
 #include "net/origdst.h"
-
-/* "namespace/policy rule N" for records; the file and line are for the log. */
-static void
-record_policy(struct flow *f, const struct authz_decision *d)
-{
-	char text[300];
-
-	if (d->policy == NULL)
-		return;
-	if (d->rule != NULL)
-		(void)snprintf(text, sizeof(text), "%.120s/%.120s#%zu", d->policy->meta.namespace, d->policy->meta.name, d->rule_index);
-	else
-		(void)snprintf(text, sizeof(text), "%.120s/%.120s", d->policy->meta.namespace, d->policy->meta.name);
-	record_text(f, &f->event.policy, text);
-}
 
 static const char *
 peer_id(const struct flow *f)
@@ -36,16 +20,6 @@ peer_id(const struct flow *f)
 	if (!f->by_tunnel || f->down.tunnel.h == NULL || f->down.tunnel.h->conn.tls == NULL)
 		return NULL;
 	return tls_session_peer_id(f->down.tunnel.h->conn.tls);
-}
-
-static struct authz_decision
-judge(struct flow *f)
-{
-	const char *id = peer_id(f);
-	const struct authz_input in = { .peer = peer_name_of(id, id != NULL ? strlen(id) : 0), .source = f->event.peer,
-		.port = f->event.original.port, .workload = snapshot_workload(f->flows->snapshot, &f->event.original) };
-
-	return authorize(&in);
 }
 
 bool
@@ -58,20 +32,13 @@ inbound_still_allowed(struct flow *f)
 	w = snapshot_workload(f->flows->snapshot, &f->event.original);
 	if (!f->by_tunnel && workload_mtls(w, f->event.original.port) == MTLS_STRICT)
 		return false;
-	return judge(f).verdict == AUTHZ_ALLOW;
+	return flow_may_be(f, peer_id(f), &f->event.original);
 }
 
 static void
-log_refusal(struct flow *f, const char *message, const char *reason, const struct place *place)
+log_refusal(struct flow *f, const char *message, const char *reason)
 {
-	char peer[ADDR_TEXT], to[ADDR_TEXT];
-
-	if (!flow_may_log(f->flows))
-		return;
-	log_warn(message, LF_STR("reason", reason), LF_STR("peer", addr_format(&f->event.peer, peer)),
-	    LF_STR("peer_id", peer_id(f)), LF_STR("destination", addr_format(&f->event.original, to)),
-	    LF_STR("file", place != NULL && place->line > 0 ? place->file : NULL),
-	    LF_UINT("line", place != NULL ? place->line : 0));
+	flow_log_refusal(f, message, reason, peer_id(f), NULL);
 }
 
 /* Ends a flow that is refused; a tunnel's peer is told by status, a plain one by a reset. */
@@ -91,32 +58,28 @@ refuse(struct flow *f, unsigned int status, enum event_outcome outcome, enum eve
 	flow_end(f, outcome, flag, detail);
 }
 
-/* Judges and counts.  False: the flow has been refused. */
+/* False: the flow has been refused. */
 static bool
 admitted(struct flow *f)
 {
-	struct authz_decision d = judge(f);
-
-	record_policy(f, &d);
-	if (d.n_audit > 0)
-		events_add(f->flows->events, COUNT_AUTHZ_AUDIT, d.n_audit);
-	for (size_t i = 0; i < d.n_audit && i < AUTHZ_AUDIT_MAX; i++)
-		log_refusal(f, "connection matches an audit policy", d.audit[i]->meta.name, &d.audit[i]->meta.place);
-	if (d.verdict == AUTHZ_ALLOW) {
-		events_count(f->flows->events, COUNT_AUTHZ_ALLOW);
+	if (flow_admitted(f, f->flows->snapshot, peer_id(f), &f->event.original))
 		return true;
-	}
-	events_count(f->flows->events, COUNT_AUTHZ_DENY);
-	log_refusal(f, "inbound connection denied by policy", authz_reason_text(d.reason), &d.place);
 	refuse(f, 401, EVENT_DENIED, EVENT_FLAG_UAEX, EVENT_DETAIL_DENIED_BY_POLICY);
 	return false;
 }
 
-/* Does this port belong to the relay itself?  Nobody is connected there on behalf of somebody else (HB-11). */
+/*
+ * Does this port belong to Tulle itself?  Nobody is connected there on
+ * behalf of somebody else (HB-11): the relay would talk to itself, and the
+ * authority would know this host instead of the stranger whom it slows down.
+ * All of these answer everybody without a tunnel.  The port of metrics is
+ * not among them: it may be scraped through the mesh, if policy allows it.
+ */
 static bool
 is_own_port(const struct flows *fs, uint16_t port)
 {
-	return port == fs->ports.outbound || port == fs->ports.inbound || port == fs->ports.hbone;
+	return port == fs->ports.outbound || port == fs->ports.inbound || port == fs->ports.hbone ||
+	       port == fs->ports.health || port == fs->ports.authority;
 }
 
 static void
@@ -148,7 +111,7 @@ inbound_connect_failed(struct flow *f, int err)
 		detail = EVENT_DETAIL_DESCRIPTORS;
 	}
 	events_count(f->flows->events, counter);
-	log_refusal(f, "the application cannot be reached", event_detail_name(detail), NULL);
+	log_refusal(f, "the application cannot be reached", event_detail_name(detail));
 	refuse(f, 503, EVENT_FAILED, EVENT_FLAG_UF, detail);
 }
 
@@ -159,6 +122,15 @@ describe_destination(struct flow *f)
 
 	record_principal(f, &f->event.destination, w->identity);
 	record_text(f, &f->event.workload, w->name);
+}
+
+/* Ends a flow whose socket is not adopted yet. */
+static void
+turn_away(struct flow *f, int fd, enum event_outcome outcome, enum event_flag flag, enum event_detail detail)
+{
+	sock_reset_on_close(fd);
+	(void)close(fd);
+	flow_end(f, outcome, flag, detail);
 }
 
 void
@@ -172,22 +144,27 @@ flow_inbound_plain(struct flows *fs, int fd)
 		return;
 	}
 	(void)sock_peer(fd, &f->event.peer);
-	if (origdst_get(fd, &f->event.original) != TULLE_OK || is_own_port(fs, f->event.original.port) ||
-	    fs->snapshot == NULL || tcp_adopt(&f->down.tcp, fs->th, fd, &flow_down_events) != TULLE_OK) {
+	if (origdst_get(fd, &f->event.original) != TULLE_OK || is_own_port(fs, f->event.original.port)) {
 		events_count(fs->events, COUNT_DIRECT_HIT);
 		f->event.original.family = 0;
-		log_refusal(f, "connection made straight to a capture port", event_detail_name(EVENT_DETAIL_DIRECT_HIT), NULL);
-		sock_reset_on_close(fd);
-		(void)close(fd);
-		flow_end(f, EVENT_DENIED, EVENT_FLAG_NR, EVENT_DETAIL_DIRECT_HIT);
+		log_refusal(f, "connection made straight to a capture port", event_detail_name(EVENT_DETAIL_DIRECT_HIT));
+		turn_away(f, fd, EVENT_DENIED, EVENT_FLAG_NR, EVENT_DETAIL_DIRECT_HIT);
+		return;
+	}
+	if (!flow_configured(f)) {
+		turn_away(f, fd, EVENT_FAILED, EVENT_FLAG_NR, EVENT_DETAIL_NO_CONFIGURATION);
+		return;
+	}
+	if (tcp_adopt(&f->down.tcp, fs->th, fd, &flow_down_events) != TULLE_OK) {
+		log_refusal(f, "the connection cannot be watched", event_detail_name(EVENT_DETAIL_DESCRIPTORS));
+		turn_away(f, fd, EVENT_FAILED, EVENT_FLAG_UO, EVENT_DETAIL_DESCRIPTORS);
 		return;
 	}
 	describe_destination(f);
 	w = snapshot_workload(fs->snapshot, &f->event.original);
 	if (workload_mtls(w, f->event.original.port) == MTLS_STRICT) {
 		events_count(fs->events, COUNT_PLAINTEXT_REFUSED);
-		log_refusal(f, "plaintext refused: PeerAuthentication is STRICT", event_detail_name(EVENT_DETAIL_PLAINTEXT_REFUSED),
-		    NULL);
+		log_refusal(f, "plaintext refused: PeerAuthentication is STRICT", event_detail_name(EVENT_DETAIL_PLAINTEXT_REFUSED));
 		flow_end(f, EVENT_DENIED, EVENT_FLAG_UAEX, EVENT_DETAIL_PLAINTEXT_REFUSED);
 		return;
 	}
@@ -225,10 +202,8 @@ flow_inbound_tunnel(struct flows *fs, struct hbone *h, int32_t id, bool connect,
 {
 	struct flow *f = flow_new(fs, true);
 
-	if (f == NULL || fs->snapshot == NULL) {
+	if (f == NULL) {
 		hbone_reply_error(h, id, 503);
-		if (f != NULL)
-			flow_end(f, EVENT_FAILED, EVENT_FLAG_OM, EVENT_DETAIL_INTERNAL);
 		return;
 	}
 	f->by_tunnel = true;
@@ -237,20 +212,24 @@ flow_inbound_tunnel(struct flows *fs, struct hbone *h, int32_t id, bool connect,
 	events_count(fs->events, COUNT_STREAM_IN);
 	hstream_take(&f->down.tunnel, h, id, &flow_down_events);
 	record_principal(f, &f->event.source, peer_id(f));
+	if (!flow_configured(f)) {
+		refuse(f, 503, EVENT_FAILED, EVENT_FLAG_NR, EVENT_DETAIL_NO_CONFIGURATION);
+		return;
+	}
 	if (!connect || addr_parse(&f->event.original, authority) != TULLE_OK || !is_our_address(fs, h, &f->event.original)) {
 		log_refusal(f, "tunnel request refused",
-		    !connect ? "the method is not CONNECT" : "the authority is not an address and port of this host", NULL);
+		    !connect ? "the method is not CONNECT" : "the authority is not an address and port of this host");
 		refuse(f, 400, EVENT_DENIED, EVENT_FLAG_DPE, EVENT_DETAIL_BAD_REQUEST);
 		return;
 	}
 	if (is_own_port(fs, f->event.original.port)) {
-		log_refusal(f, "tunnel request refused", "the port is the relay's own", NULL);
+		log_refusal(f, "tunnel request refused", "the port is Tulle's own");
 		refuse(f, 503, EVENT_DENIED, EVENT_FLAG_NR, EVENT_DETAIL_LOOP);
 		return;
 	}
 	describe_destination(f);
 	if (!is_right_identity(fs, h, snapshot_workload(fs->snapshot, &f->event.original))) {
-		log_refusal(f, "tunnel request refused", "the port belongs to another identity than the tunnel was made to", NULL);
+		log_refusal(f, "tunnel request refused", "the port belongs to another identity than the tunnel was made to");
 		refuse(f, 400, EVENT_DENIED, EVENT_FLAG_DPE, EVENT_DETAIL_UNEXPECTED_IDENTITY);
 		return;
 	}

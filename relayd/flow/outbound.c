@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "decide/authorize.h"
 #include "decide/health.h"
 #include "flow/flow.h"
 #include "io/sock.h"
@@ -107,33 +106,11 @@ give_up(struct flow *f, const struct failure *why)
 	flow_end(f, why->outcome, why->flag, why->detail);
 }
 
-static bool
-judge_locally(const struct flow *f, const struct snapshot *snapshot, const struct addr *to)
-{
-	const char *own = creds_own_id(f->flows->creds);
-	const struct authz_input in = { .peer = peer_name_of(own, own != NULL ? strlen(own) : 0), .source = f->event.peer,
-		.port = to->port, .workload = snapshot_workload(snapshot, to) };
-
-	return authorize(&in).verdict == AUTHZ_ALLOW;
-}
-
 bool
 outbound_still_allowed(struct flow *f)
 {
 	return f->state == FLOW_ENDED || f->endpoint == NULL || !f->endpoint->local ||
-	       judge_locally(f, f->flows->snapshot, &f->event.upstream);
-}
-
-/* An application of this host calls one of this host: no tunnel, but the same judgement as for a tunnel's caller. */
-static enum tulle_err
-allowed_locally(struct flow *f, const struct addr *to)
-{
-	if (judge_locally(f, f->dial->snapshot, to)) {
-		events_count(f->flows->events, COUNT_AUTHZ_ALLOW);
-		return TULLE_OK;
-	}
-	events_count(f->flows->events, COUNT_AUTHZ_DENY);
-	return TULLE_EDENIED;
+	       flow_may_be(f, creds_own_id(f->flows->creds), &f->event.upstream);
 }
 
 static enum tulle_err
@@ -167,6 +144,24 @@ open_tunnel(struct flow *f, const struct endpoint *e, const struct addr *to)
 	return err;
 }
 
+/*
+ * An application of this host calls one of this host: no tunnel, but the
+ * same judgement as for a tunnel's caller, and the same record of it.
+ * TULLE_EDENIED: the flow has ended.
+ */
+static enum tulle_err
+open_local(struct flow *f, const struct endpoint *e, const struct addr *to)
+{
+	const char *own = creds_own_id(f->flows->creds);
+
+	record_principal(f, &f->event.source, own);
+	record_principal(f, &f->event.destination, e->identity);
+	if (flow_admitted(f, f->dial->snapshot, own, to))
+		return open_plain(f, to);
+	flow_end(f, EVENT_DENIED, EVENT_FLAG_UAEX, EVENT_DETAIL_DENIED_BY_POLICY);
+	return TULLE_EDENIED;
+}
+
 /* Where <e> listens; an endpoint that stands for a whole address takes the port that was dialled. */
 static struct addr
 address_of(const struct flow *f, const struct endpoint *e)
@@ -178,12 +173,11 @@ address_of(const struct flow *f, const struct endpoint *e)
 	return a;
 }
 
-/* Starts reaching <e>.  TULLE_OK: an event follows. */
+/* Starts reaching <e>.  TULLE_OK: an event follows.  TULLE_EDENIED: the flow has ended. */
 static enum tulle_err
 try_endpoint(struct flow *f, const struct endpoint *e)
 {
 	struct addr to = address_of(f, e);
-	enum tulle_err err = TULLE_OK;
 
 	f->endpoint = endpoint_ref(e);
 	balance_begin(e);
@@ -191,10 +185,8 @@ try_endpoint(struct flow *f, const struct endpoint *e)
 	f->event.attempts++;
 	record_text(f, &f->event.workload, e->workload);
 	flow_set_deadline(f);
-	if (e->local) {
-		err = allowed_locally(f, &to);
-		return err == TULLE_OK ? open_plain(f, &to) : err;
-	}
+	if (e->local)
+		return open_local(f, e, &to);
 	return e->meshed ? open_tunnel(f, e, &to) : open_plain(f, &to);
 }
 
@@ -233,9 +225,9 @@ dial_next(struct flow *f, struct failure why)
 			events_count(f->flows->events, COUNT_NEXT_ENDPOINT);
 		leave_endpoint(f);
 		err = try_endpoint(f, e);
-		if (err == TULLE_OK)
+		if (err == TULLE_OK || err == TULLE_EDENIED)
 			return;
-		why = failure_of(err, err == TULLE_ESYS ? errno : err == TULLE_EDENIED ? 403 : 0);
+		why = failure_of(err, err == TULLE_ESYS ? errno : 0);
 		events_count(f->flows->events, why.counter);
 		if (why.next)
 			health_failed(e->state, loop_now(f->flows->th->loop), thread_random(f->flows->th));
@@ -288,8 +280,8 @@ dial_address(struct flow *f)
 		flow_set_deadline(f);
 		err = open_plain(f, &f->event.original);
 	}
-	if (err != TULLE_OK) {
-		why = failure_of(err, err == TULLE_ESYS ? errno : err == TULLE_EDENIED ? 403 : 0);
+	if (err != TULLE_OK && err != TULLE_EDENIED) {
+		why = failure_of(err, err == TULLE_ESYS ? errno : 0);
 		events_count(f->flows->events, why.counter);
 		give_up(f, &why);
 	}
@@ -345,9 +337,13 @@ flow_outbound_to(struct flows *fs, int fd, const struct addr *original)
 		flow_end(f, EVENT_FAILED, EVENT_FLAG_UO, EVENT_DETAIL_DESCRIPTORS);
 		return;
 	}
+	if (!flow_configured(f)) {
+		flow_end(f, EVENT_FAILED, EVENT_FLAG_NR, EVENT_DETAIL_NO_CONFIGURATION);
+		return;
+	}
 	f->dial = calloc(1, sizeof(*f->dial));
-	if (f->dial == NULL || fs->snapshot == NULL) {
-		flow_end(f, EVENT_FAILED, EVENT_FLAG_OM, f->dial == NULL ? EVENT_DETAIL_MEMORY_LIMIT : EVENT_DETAIL_INTERNAL);
+	if (f->dial == NULL) {
+		flow_end(f, EVENT_FAILED, EVENT_FLAG_OM, EVENT_DETAIL_MEMORY_LIMIT);
 		return;
 	}
 	f->dial->snapshot = snapshot_ref(fs->snapshot);

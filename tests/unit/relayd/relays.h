@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "events/read.h"
 #include "flow/flow.h"
 #include "hbone/server.h"
 #include "io/sock.h"
@@ -99,6 +100,7 @@ struct host {
 	struct hook hook;
 	struct listener listener;
 	struct events *events;
+	struct events_reader *reader;
 	unsigned int up, down; /* tunnels that came up, and that ended */
 	unsigned int exhausted;
 	enum tulle_err down_error; /* why the last one did */
@@ -254,11 +256,15 @@ relay_new(const char *ip, const char *id, const char *manifest)
 	ck_assert_int_eq(server_new(&h->server, &h->th, &h->creds, &relay_server_events, h), TULLE_OK);
 	ck_assert_int_eq(events_create(&segment, 1), TULLE_OK);
 	ck_assert_int_eq(events_attach(&h->events, segment, -1, 0, 1), TULLE_OK);
+	events_set_consumer(h->events, true);
+	ck_assert_int_eq(events_reader_open(&h->reader, segment), TULLE_OK);
 	close(segment);
 	flows_init(&h->flows, &h->th, &h->creds, h->pool, events_writer(h->events, 0));
 	h->flows.ports.outbound = 15001;
 	h->flows.ports.inbound = 15006;
 	h->flows.ports.hbone = HBONE_PORT;
+	h->flows.ports.health = 15021;
+	h->flows.ports.authority = 15012;
 	relay_configure(h, manifest);
 	loop_hook(loop, &h->hook, relay_end_of_tick);
 	ck_assert_int_eq(addr_parse_ip(&local, ip), TULLE_OK);
@@ -320,6 +326,24 @@ relay_free(struct host *h)
 	flows_reap(&h->flows);
 	listener_stop(&h->listener);
 	creds_clear(&h->creds);
+}
+
+/* The newest record that a host left behind. */
+static inline struct conn_event
+last_event(struct host *h)
+{
+	struct conn_event e = { 0 }, next;
+
+	while (events_read(h->reader, 0, &next) == TULLE_OK)
+		e = next;
+	events_reader_release(h->reader);
+	return e;
+}
+
+static inline uint64_t
+counted(const struct host *h, enum counter_id id)
+{
+	return events_reader_counter(h->reader, id);
 }
 
 /* ---- applications: sockets of the test, non-blocking ------------------------------ */

@@ -254,6 +254,82 @@ START_TEST(a_live_flow_between_two_applications_of_one_host_is_cut_too)
 }
 END_TEST
 
+#define AUDIT_ALL                                                                                                          \
+	"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: watch, namespace: shop}\n"    \
+	"spec: {action: AUDIT, rules: [{}]}\n"
+
+START_TEST(a_local_denial_leaves_the_same_record_as_one_of_a_peer)
+{
+	struct conn_event e;
+	size_t got = 0;
+
+	relays_setup(NULL, MESH DENY_ALL);
+	ck_assert_int_eq(app_drain(client_open(b, SERVICE), &got), -ECONNRESET);
+	e = last_event(b);
+	ck_assert_int_eq(e.outcome, EVENT_DENIED);
+	ck_assert_int_eq(e.flag, EVENT_FLAG_UAEX);
+	ck_assert_int_eq(e.detail, EVENT_DETAIL_DENIED_BY_POLICY);
+	ck_assert_str_eq(events_reader_text(b->reader, 0, e.policy), "shop/nobody");
+	ck_assert_str_eq(events_reader_text(b->reader, 0, e.source), "mesh.test/ns/shop/sa/db");
+	ck_assert_uint_eq(counted(b, COUNT_AUTHZ_DENY), 1);
+	ck_assert_uint_eq(counted(b, COUNT_CONNECT_TUNNEL), 0);
+	ck_assert_int_eq(app_drain(client_open(b, B_APP), &got), -ECONNRESET); /* by its own address */
+	ck_assert_int_eq(last_event(b).detail, EVENT_DETAIL_DENIED_BY_POLICY);
+}
+END_TEST
+
+START_TEST(an_audit_policy_counts_local_flows_and_those_of_peers)
+{
+	int listener, client;
+
+	relays_setup(MESH, MESH AUDIT_ALL);
+	listener = app_listen(B_APP);
+	client = client_open(b, SERVICE);
+	app_pass(client, app_accept(listener), "hello");
+	ck_assert_uint_eq(counted(b, COUNT_AUTHZ_AUDIT), 1);
+	client = client_open(a, SERVICE);
+	app_pass(client, app_accept(listener), "hello");
+	ck_assert_uint_eq(counted(b, COUNT_AUTHZ_AUDIT), 2);
+	ck_assert_uint_eq(counted(b, COUNT_AUTHZ_ALLOW), 2);
+}
+END_TEST
+
+/* As in a start with bad files. */
+static void
+relay_unconfigure(struct host *h)
+{
+	h->flows.snapshot = snapshot_unref(h->flows.snapshot);
+}
+
+START_TEST(without_a_configuration_nothing_passes_and_it_is_told)
+{
+	struct conn_event e;
+	struct peer *p;
+	size_t got = 0;
+
+	relays_setup(MESH, MESH);
+	relay_unconfigure(a);
+	relay_unconfigure(b);
+	app_listen(B_APP);
+	ck_assert_int_eq(app_drain(client_open(a, B_APP), &got), -ECONNRESET); /* what would be outside the mesh is refused, too */
+	e = last_event(a);
+	ck_assert_int_eq(e.outcome, EVENT_FAILED);
+	ck_assert_int_eq(e.flag, EVENT_FLAG_NR);
+	ck_assert_int_eq(e.detail, EVENT_DETAIL_NO_CONFIGURATION);
+	ck_assert_uint_eq(counted(a, COUNT_NO_CONFIGURATION), 1);
+	p = peer_connect(B_HBONE, ID_WEB);
+	peer_ask(p, 1, B_APP);
+	UNTIL(p->s[0].status == 503);
+	e = last_event(b);
+	ck_assert_int_eq(e.detail, EVENT_DETAIL_NO_CONFIGURATION);
+	ck_assert_str_eq(events_reader_text(b->reader, 0, e.source), "mesh.test/ns/shop/sa/web");
+	ck_assert_uint_eq(counted(b, COUNT_NO_CONFIGURATION), 1);
+	relay_configure(b, MESH);
+	peer_ask(p, 3, B_APP);
+	UNTIL(p->s[1].status == 200);
+}
+END_TEST
+
 #define TWO_ENDPOINTS                                                                                                      \
 	"apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\n"                                          \
 	"spec: {clusterIPs: [10.96.0.1], selector: {app: db}, ports: [{port: 80, targetPort: 9000}]}\n"                   \
@@ -433,7 +509,9 @@ END_TEST
 
 RELAY_MAIN("flow", bytes_come_back_whole_and_half_close_is_passed_on, many_flows_share_few_tunnels,
     a_port_with_nothing_behind_it_resets_the_client, a_peer_that_policy_does_not_allow_is_refused,
-    a_live_flow_is_cut_when_policy_changes, a_live_flow_between_two_applications_of_one_host_is_cut_too,
+    a_live_flow_is_cut_when_policy_changes, a_local_denial_leaves_the_same_record_as_one_of_a_peer,
+    an_audit_policy_counts_local_flows_and_those_of_peers, without_a_configuration_nothing_passes_and_it_is_told,
+    a_live_flow_between_two_applications_of_one_host_is_cut_too,
     the_next_endpoint_serves_when_one_cannot_be_reached,
     a_silent_endpoint_costs_one_deadline_and_then_the_next_one_serves, an_idle_flow_ends_after_an_hour_and_not_before,
     an_application_that_does_not_accept_is_given_up, random_endings_leak_no_stream_and_no_socket,

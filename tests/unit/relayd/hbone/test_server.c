@@ -89,13 +89,16 @@ START_TEST(authorities_good_and_bad)
 		{ "10.0.0.2:09000000", 400 }, { " 10.0.0.2:9000", 400 }, { "010.0.0.2:9000", 400 }, { "10.0.0.3:9000", 400 },
 		{ "127.0.0.1:9000", 400 }, { "fd00::2:9000", 400 }, { "[fd00::2]", 400 }, { "[fd00::2%lo]:9000", 400 },
 		{ "[::1]:9000", 400 }, { "db.shop:80", 400 }, { "user@10.0.0.2:9000", 400 }, { "10.0.0.2:15001", 503 },
-		{ "10.0.0.2:15006", 503 }, { "10.0.0.2:15008", 503 }, { "-", 400 },
+		{ "10.0.0.2:15006", 503 }, { "10.0.0.2:15008", 503 },
+		{ "10.0.0.2:15021", 503 }, { "10.0.0.2:15012", 503 }, { "-", 400 },
 	};
 	struct peer *p;
 	int32_t id = 1;
 
 	relays_setup(NULL, MESH);
 	app_listen(B_APP);
+	app_listen("10.0.0.2:15021"); /* somebody is there: only the rule refuses them */
+	app_listen("10.0.0.2:15012");
 	p = peer_connect(B_HBONE, ID_WEB);
 	for (size_t i = 0; i < ARRAY_LEN(table); i++, id += 2) {
 		struct peer_stream *s = peer_stream(p, id);
