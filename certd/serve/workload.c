@@ -207,6 +207,20 @@ streams_of(const struct workload *w, uint32_t uid)
 	return n;
 }
 
+/* Who has places of its own: everything else on this host depends on it. */
+static uid_t
+kept_uid(const struct config *c)
+{
+	return c->relay_known ? c->relay_uid : 0;
+}
+
+static bool
+has_room(const struct workload *w, uint32_t uid)
+{
+	return streams_of(w, uid) < WORKLOAD_STREAMS_PER_UID &&
+	    (w->n < WORKLOAD_STREAMS_MAX || uid == 0 || uid == kept_uid(w->config));
+}
+
 static void
 open_stream(struct workload *w, struct grpc_call *call, enum stream_kind kind)
 {
@@ -224,7 +238,7 @@ open_stream(struct workload *w, struct grpc_call *call, enum stream_kind kind)
 		grpc_finish(call, GRPC_PERMISSION_DENIED, why);
 		return;
 	}
-	if (w->n >= WORKLOAD_STREAMS_MAX || streams_of(w, who.facts.uid) >= WORKLOAD_STREAMS_PER_UID) {
+	if (!has_room(w, who.facts.uid)) {
 		log_denied(w, &who.facts, "too many streams");
 		attest_forget(&who);
 		grpc_finish(call, GRPC_RESOURCE_EXHAUSTED, "too many streams");
@@ -313,7 +327,10 @@ workload_new(struct workload **ret, struct loop *l, int fd, const struct keeper 
 	w->config = c;
 	LIST_INIT(&w->streams);
 	e = grpc_server_new(&w->grpc, l, methods, w,
-	    &(struct grpc_server_options){ .connections_max = 1024, .streams_max = WORKLOAD_STREAMS_PER_UID });
+	    &(struct grpc_server_options){ .connections_max = WORKLOAD_CONNECTIONS_MAX,
+	        .connections_peer_max = WORKLOAD_CONNECTIONS_PER_UID, .streams_max = WORKLOAD_STREAMS_PER_UID });
+	if (e == TULLE_OK)
+		grpc_server_keep(w->grpc, WORKLOAD_CONNECTIONS_KEPT, kept_uid(c));
 	if (e == TULLE_OK)
 		e = grpc_server_listen(w->grpc, taken);
 	if (e) {
@@ -341,6 +358,7 @@ void
 workload_config(struct workload *w, const struct config *c)
 {
 	w->config = c;
+	grpc_server_keep(w->grpc, WORKLOAD_CONNECTIONS_KEPT, kept_uid(c));
 	workload_changed(w);
 }
 

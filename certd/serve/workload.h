@@ -8,6 +8,10 @@
  * nothing and Unavailable for who will.  A slow reader gets the latest
  * state, never a queue.  A caller is attested when it asks, and again before
  * every message with a key in it.
+ *
+ * The socket is for everybody, so a user has a share of connections and of
+ * streams, and some are kept for root and the relay's user: those others
+ * together cannot lock the relay out of its own certificates.
  */
 #ifndef TULLE_CERTD_SERVE_WORKLOAD_H
 #define TULLE_CERTD_SERVE_WORKLOAD_H
@@ -19,7 +23,10 @@
 #include "config.h"
 #include "io/loop.h"
 
-#define WORKLOAD_STREAMS_MAX 4096
+#define WORKLOAD_CONNECTIONS_MAX 1024
+#define WORKLOAD_CONNECTIONS_KEPT 128
+#define WORKLOAD_CONNECTIONS_PER_UID 64 /* not root */
+#define WORKLOAD_STREAMS_MAX 4096       /* but for root and the relay's user */
 #define WORKLOAD_STREAMS_PER_UID 64
 
 struct workload;

@@ -84,6 +84,8 @@ struct grpc_server {
 	size_t nlisteners;
 	LIST_HEAD(, grpc_conn) conns;
 	size_t nconns;
+	size_t kept; /* of connections_max, for root and <kept_uid> */
+	uid_t kept_uid;
 	size_t ncalls;
 };
 

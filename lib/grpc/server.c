@@ -255,7 +255,7 @@ same_peer(const struct grpc_conn *a, const struct grpc_conn *b)
 	return a->is_unix ? a->cred.uid == b->cred.uid : addr_equal_ip(&a->peer, &b->peer);
 }
 
-/* Nobody takes all the room, but for root, who could take it anyway. */
+/* Nobody takes all the room, nor do many together, but for root, who could take it anyway. */
 static bool
 has_room(const struct grpc_server *s, const struct grpc_conn *fresh)
 {
@@ -266,6 +266,8 @@ has_room(const struct grpc_server *s, const struct grpc_conn *fresh)
 		return false;
 	if (fresh->is_unix && fresh->cred.uid == 0)
 		return true;
+	if (fresh->is_unix && fresh->cred.uid != s->kept_uid && s->nconns + s->kept >= s->limits.connections_max)
+		return false;
 	LIST_FOREACH(c, &s->conns, link)
 		n += same_peer(c, fresh);
 	return n < s->limits.connections_peer_max;
@@ -346,6 +348,13 @@ grpc_server_listen(struct grpc_server *s, int fd)
 	if (e == TULLE_OK)
 		s->nlisteners++;
 	return e;
+}
+
+void
+grpc_server_keep(struct grpc_server *s, size_t n, uid_t uid)
+{
+	s->kept = n;
+	s->kept_uid = uid;
 }
 
 void

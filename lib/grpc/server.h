@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "grpc/status.h"
@@ -54,6 +55,12 @@ enum tulle_err grpc_server_new(struct grpc_server **ret, struct loop *l, const s
 
 /* Accepts from the listening socket <fd> too, which is taken over on success.  Up to 4.  TULLE_ELIMIT, TULLE_ESYS. */
 enum tulle_err grpc_server_listen(struct grpc_server *s, int fd);
+
+/*
+ * The last <n> connections are for root and <uid> alone (Unix; no others
+ * have a user).  <uid> has its share like others, connections_peer_max.
+ */
+void grpc_server_keep(struct grpc_server *s, size_t n, uid_t uid);
 
 /* Connections made from now on use another TLS context (rotation).  A reference is taken. */
 void grpc_server_set_tls(struct grpc_server *s, struct tls_context *tls);
