@@ -281,8 +281,9 @@ apply_verb(const struct config *c, const struct options *o)
 
 	if (o->wait_relay_sec > 0 && wait_relay(&c->steering, o->wait_relay_sec) != TULLE_OK)
 		return result(o, "no-relay", EXIT_FAILED);
-	if (lock_take(&lock) != TULLE_OK)
-		return result(o, "busy", EXIT_FAILED);
+	e = lock_take(&lock);
+	if (e != TULLE_OK)
+		return result(o, e == TULLE_EBUSY ? "busy" : "no lock", EXIT_FAILED);
 	e = state_read(&s, c, true);
 	if (e != TULLE_OK)
 		return result(o, "refused", EXIT_REFUSED);

@@ -206,10 +206,12 @@ remove_verb(const struct options *o)
 {
 	int AUTO_FD lock = -1;
 	struct actual a;
+	enum tulle_err e;
 	int status;
 
-	if (lock_take(&lock) != TULLE_OK)
-		return result(o, "busy", 0, EXIT_FAILED);
+	e = lock_take(&lock);
+	if (e != TULLE_OK)
+		return result(o, e == TULLE_EBUSY ? "busy" : "no lock", 0, EXIT_FAILED);
 	if (actual_read(&a) != TULLE_OK) {
 		say("out of memory");
 		return result(o, "failed", 0, EXIT_FAILED);

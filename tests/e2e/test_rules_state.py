@@ -313,6 +313,28 @@ def test_remove_needs_no_configuration(host):
     assert "TULLE" not in host.dump()
 
 
+def kernel(host):
+    """All that nft and both iptables say of the namespace.  The legacy tool is only run where it would create nothing."""
+    said = [host.ns.run("nft", "--stateless", "list", "ruleset").stdout]
+    for names in ("ip_tables_names", "ip6_tables_names"):
+        said.append(host.ns.run("sh", "-c", f"cat /proc/net/{names} 2>/dev/null", check=False).stdout)
+    if any(said[1:]):
+        said.append(host.dump("legacy"))
+    return said + [host.dump("nft")]
+
+
+@pytest.mark.skipif(shutil.which("nft") is None, reason="nft, of the package nftables, is missing")
+@pytest.mark.parametrize("others", [False, True], ids=["empty", "with rules of others"])
+def test_remove_where_nothing_was_applied_touches_nothing(host, others):
+    """Not even a table: what looks at the rules, and what would take them away, must not create what it looks for."""
+    if others:
+        add_foreign(host)
+    before = kernel(host)
+    for args in (["remove"], ["remove", "--now"], ["remove", "--json"]):
+        assert "nothing to remove" in host.nfrules(*args, status=0)
+        assert kernel(host) == before
+
+
 def test_remove_takes_away_what_an_older_version_left(host):
     add_foreign(host)
     before = host.dump()
@@ -408,6 +430,43 @@ def test_a_lock_given_back_in_time_is_waited_for(host, tmp_path, monkeypatch):
     lock.close()
     said, _ = applying.communicate(timeout=10)
     assert applying.returncode == 0, said
+    host.check(EQUAL)
+
+
+def folder_in_the_place_of(lock):
+    lock.mkdir(parents=True)
+
+
+def link_in_the_place_of(lock):
+    lock.parent.mkdir(parents=True)
+    (lock.parent / "elsewhere").touch()
+    lock.symlink_to("elsewhere")
+
+
+def file_above(lock):
+    lock.parent.parent.mkdir(parents=True)
+    lock.parent.touch()
+
+
+@pytest.mark.parametrize("wrong, why", [(folder_in_the_place_of, "Is a directory"), (link_in_the_place_of, "symbolic link"),
+                                        (file_above, "Not a directory")])
+def test_a_lock_that_cannot_be_taken_is_an_error(host, wrong, why):
+    """Without the lock two could change the rules at once: that is said, not risked."""
+    wrong(host.root / "run/tulle/nfrules.lock")
+    before = host.dump()
+    for verb in ("apply", "remove"):
+        said = host.nfrules(verb, status=FAILED)
+        assert f"{host.root}/run/tulle/nfrules.lock" in said and why in said and "nothing was changed" in said, said
+    assert '"result": "no lock"' in host.nfrules("apply", "--json", status=FAILED)
+    assert host.dump() == before
+
+
+def test_on_a_read_only_disk_it_goes_on_without_a_lock_and_says_so(host):
+    """An init container with a read-only root: nobody else can hold a lock there either."""
+    (host.root / "run").mkdir()
+    read_only = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs -o ro none {host.root}/run && exec "$@"', "sh"]
+    done = host.ns.run(*read_only, rules.NFRULES, "--root", str(host.root), "apply")
+    assert "applied" in done.stdout and "read-only" in done.stderr and "without the lock" in done.stderr
     host.check(EQUAL)
 
 
