@@ -23,15 +23,6 @@ config_free(struct config *c)
 	return NULL;
 }
 
-static void
-add_problems(struct buf *out, const struct problems *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		(void)buf_printf(out, "%s%s\n", p->list[i].warning ? "warning: " : "", p->list[i].line);
-	if (p->errors + p->warnings > p->n)
-		(void)buf_printf(out, "and %zu more\n", p->errors + p->warnings - p->n);
-}
-
 /* A default cannot be told from a value that was written: look at the text. */
 static bool
 names_trust_domain(const char *path)
@@ -128,7 +119,7 @@ config_read(struct config **ret, struct buf *out)
 		c->td_given = names_trust_domain(paths_etc("tulle.yaml"));
 		e = build(c, &problems);
 	}
-	add_problems(out, &problems);
+	problems_print(out, &problems);
 	problems_free(&problems);
 	if (e) {
 		config_free(c);

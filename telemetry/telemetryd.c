@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -13,6 +15,7 @@
 #include "events/attach.h"
 #include "io/notify.h"
 
+#define WORDS_MAX (128 * 1024) /* PROBLEMS_MAX lines of the longest kind */
 #define PROCESSES_MS 10000
 #define STOP_MS 5000 /* how long a stop may send what is left */
 #define STOP_LOOK_MS 20
@@ -111,41 +114,48 @@ settings_apply(struct telemetryd *t, struct settings *s, char *why, size_t n)
 	return TULLE_OK;
 }
 
-/* Reads the file again; TULLE_OK, or the words for whoever asked in <why>. */
+/*
+ * Reads the file again.  <words> gets a line for everything that is wrong,
+ * or for each warning if it went well, for whoever asked.
+ */
 static enum tulle_err
-reload(struct telemetryd *t, char *why, size_t n)
+reload(struct telemetryd *t, struct buf *words)
 {
 	struct settings *s = NULL;
 	struct problems problems;
+	char why[1024];
 	enum tulle_err e;
 
 	problems_init(&problems);
 	e = settings_read(&s, t->instance, &problems);
-	if (e == TULLE_EINVAL && problems.n > 0)
-		(void)snprintf(why, n, "%s%s", problems.list[0].line, problems.errors > 1 ? " (and more)" : "");
-	else if (e)
-		(void)snprintf(why, n, "%s", tulle_strerror(e));
+	problems_print(words, &problems);
 	for (size_t i = 0; i < problems.n; i++)
 		log_write(problems.list[i].warning ? LOG_LVL_WARN : LOG_LVL_ERROR, "tulle.yaml",
 		    (const struct log_field[]){ LF_STR("problem", problems.list[i].line), { .kind = LOG_F_END } });
+	if (e && problems.errors == 0)
+		(void)buf_printf(words, "%s\n", tulle_strerror(e));
 	problems_free(&problems);
 	if (e)
 		return e;
-	e = settings_apply(t, s, why, n);
-	if (e)
+	e = settings_apply(t, s, why, sizeof(why));
+	if (e) {
+		(void)buf_printf(words, "%s\n", why);
+		log_error("the settings do not work", LF_STR("why", why));
 		settings_free(s);
+	}
 	return e;
 }
 
+/* reload(), told to the log and to systemd. */
 static enum tulle_err
-reload_logged(struct telemetryd *t, char *why, size_t n)
+reload_told(struct telemetryd *t, struct buf *words)
 {
 	enum tulle_err e;
 
 	notify_send("RELOADING=1");
-	e = reload(t, why, n);
+	e = reload(t, words);
 	if (e)
-		log_error("reload failed, the old settings stay", LF_STR("why", why));
+		log_error("reload failed, the old settings stay", LF_STR("error", tulle_strerror(e)));
 	else
 		log_notice("reloaded", LF_UINT("destinations", t->settings->n_destinations));
 	notify_send("READY=1");
@@ -157,13 +167,20 @@ reload_logged(struct telemetryd *t, char *why, size_t n)
 static void
 command_reload(void *arg, struct ctl_call *call, const json_t *args)
 {
-	char why[1024] = "";
+	struct buf words = buf_new(WORDS_MAX);
+	enum tulle_err e = reload_told(arg, &words);
+	size_t n = buf_len(&words);
+	char AUTO_FREE *text = strndup(n > 0 ? (const char *)buf_head(&words) : "", n);
 
 	(void)args;
-	if (reload_logged(arg, why, sizeof(why)) != TULLE_OK)
-		ctl_fail(call, "%s", why);
-	else
-		ctl_ok(call, NULL);
+	buf_free(&words);
+	if (e == TULLE_OK) {
+		ctl_ok(call, json_pack("{s:s}", "warnings", text != NULL ? text : ""));
+		return;
+	}
+	if (text != NULL && n > 0)
+		text[n - 1] = '\0'; /* the last newline: who prints it adds one */
+	ctl_fail(call, "%s", text != NULL ? text : tulle_strerror(e));
 }
 
 static void
@@ -211,12 +228,13 @@ stop(struct telemetryd *t)
 static void
 on_signal(void *arg, int signo)
 {
-	char why[1024] = "";
+	struct buf words = buf_new(WORDS_MAX);
 
 	if (signo == SIGHUP)
-		(void)reload_logged(arg, why, sizeof(why));
+		(void)reload_told(arg, &words);
 	else
 		stop(arg);
+	buf_free(&words);
 }
 
 static void

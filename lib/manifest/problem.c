@@ -90,6 +90,17 @@ problem_warn(struct problems *p, struct place at, const char *field, const char 
 	va_end(ap);
 }
 
+void
+problems_print(struct buf *out, const struct problems *p)
+{
+	size_t found = p->errors + p->warnings, shown = 0;
+
+	while (shown < p->n && buf_printf(out, "%s%s\n", p->list[shown].warning ? "warning: " : "", p->list[shown].line) == TULLE_OK)
+		shown++;
+	if (shown < found)
+		(void)buf_printf(out, "and %zu more\n", found - shown);
+}
+
 char *
 problem_show(char out[PROBLEM_SHOWN], const char *text)
 {

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 #define PROBLEMS_MAX 50   /* kept in words; more are only counted */
 #define PROBLEM_SHOWN 100 /* room for one quoted text of a file */
@@ -56,6 +57,12 @@ void problem_error(struct problems *p, struct place at, const char *field, const
     __attribute__((format(printf, 4, 5)));
 void problem_warn(struct problems *p, struct place at, const char *field, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/*
+ * Appends what was found, a line each: "warning: " before a warning, and
+ * "and 3 more" if there were more than are kept or than <out> has room for.
+ */
+void problems_print(struct buf *out, const struct problems *p);
 
 /* <text> in double quotes, escaped as JSON and cut to what <out> holds.  Returns <out>. */
 char *problem_show(char out[PROBLEM_SHOWN], const char *text);

@@ -5,6 +5,7 @@
  */
 #include "telemetryd.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -460,6 +461,48 @@ START_TEST(a_bad_file_changes_nothing_and_a_good_one_does)
 }
 END_TEST
 
+/* Sends <command> to the control socket; the line that comes back. */
+static const char *
+control(const char *command)
+{
+	static char answer[64 * 1024];
+	size_t n = 0;
+	int fd = -1;
+
+	ck_assert_int_eq(sock_connect_unix(&fd, paths_run("telemetryd.sock")), TULLE_OK);
+	ck_assert_int_eq(write(fd, command, strlen(command)), (ssize_t)strlen(command));
+	while (n == 0 || answer[n - 1] != '\n') {
+		ssize_t got;
+
+		ck_assert_int_eq(loop_tick(t.loop, 20), TULLE_OK);
+		got = recv(fd, answer + n, sizeof(answer) - 1 - n, MSG_DONTWAIT);
+		ck_assert(got > 0 || (got == -1 && errno == EAGAIN));
+		n += got > 0 ? (size_t)got : 0;
+	}
+	answer[n] = '\0';
+	(void)close(fd);
+	return answer;
+}
+
+START_TEST(a_reload_tells_who_asked_everything_that_is_wrong)
+{
+	const char *said;
+
+	start("all");
+	log_set_threshold(LOG_LVL_ERROR + 1);
+	write_settings("everything", "logLevel: loud\nusers: {telemetryd: [\"a\"]}\n");
+	said = control("{\"command\":\"reload\"}\n");
+	ck_assert_ptr_nonnull(strstr(said, "\"ok\":false"));
+	ck_assert_msg(strstr(said, "telemetry.access") != NULL && strstr(said, "logLevel") != NULL &&
+	        strstr(said, "users.telemetryd") != NULL && strstr(said, "\\n\"") == NULL,
+	    "%s", said);
+	write_settings("off", "logLevel: error\n");
+	ck_assert_ptr_nonnull(strstr(control("{\"command\":\"reload\"}\n"), "\"warnings\":\"\""));
+	ck_assert_int_eq(t.settings->access, LEVEL_OFF);
+	finish();
+}
+END_TEST
+
 static struct {
 	unsigned int status;
 	char type[128];
@@ -559,4 +602,5 @@ UNIT_MAIN("telemetryd", connections_reach_the_collector_as_logs_spans_and_metric
     level_errors_logs_only_what_went_wrong, a_relay_that_dies_is_drained_and_its_successor_is_found,
     what_an_orphaned_relay_still_writes_is_not_lost, a_cut_connection_to_the_same_relay_loses_and_doubles_nothing, a_stop_sends_what_is_in_rings_and_batches,
     a_stop_with_a_dead_collector_takes_five_seconds_at_most, a_bad_file_changes_nothing_and_a_good_one_does,
+    a_reload_tells_who_asked_everything_that_is_wrong,
     scrapes_are_answered_in_the_format_that_was_asked_for, the_status_tells_of_every_stage)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "manifest/problem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "unit.h"
@@ -58,6 +59,42 @@ START_TEST(problems_beyond_the_bound_are_counted)
 }
 END_TEST
 
+/* <b> as a string. */
+static const char *
+text_of(const struct buf *b)
+{
+	static char text[64 * 1024];
+
+	(void)snprintf(text, sizeof(text), "%.*s", (int)buf_len(b), buf_len(b) > 0 ? (const char *)buf_head(b) : "");
+	return text;
+}
+
+START_TEST(all_are_printed_a_line_each)
+{
+	struct problems p;
+	struct buf b = buf_new(4096), small = buf_new(40);
+
+	problems_init(&p);
+	problems_print(&b, &p);
+	ck_assert_uint_eq(buf_len(&b), 0);
+	problem_error(&p, (struct place){ "f", 1, 2 }, "a.b", "wrong");
+	problem_warn(&p, (struct place){ "f", 3, 4 }, NULL, "odd");
+	problem_error(&p, (struct place){ "f", 5, 6 }, NULL, "no");
+	problems_print(&b, &p);
+	ck_assert_str_eq(text_of(&b), "f:1:2: a.b: wrong\nwarning: f:3:4: odd\nf:5:6: no\n");
+	problems_print(&small, &p); /* 18 bytes, 19 that leave no room for a third line */
+	ck_assert_str_eq(text_of(&small), "f:1:2: a.b: wrong\nwarning: f:3:4: odd\n");
+	for (int i = 0; i < PROBLEMS_MAX; i++)
+		problem_error(&p, (struct place){ "f", 7, 8 }, NULL, "again");
+	buf_free(&b);
+	problems_print(&b, &p);
+	ck_assert_ptr_nonnull(strstr(text_of(&b), "f:7:8: again\nand 3 more\n"));
+	buf_free(&b);
+	buf_free(&small);
+	problems_free(&p);
+}
+END_TEST
+
 START_TEST(a_file_name_is_hostile_too)
 {
 	struct problems p;
@@ -71,4 +108,4 @@ START_TEST(a_file_name_is_hostile_too)
 END_TEST
 
 UNIT_MAIN("problem", near_words_are_found, shown_texts_are_one_safe_line, problems_beyond_the_bound_are_counted,
-    a_file_name_is_hostile_too)
+    all_are_printed_a_line_each, a_file_name_is_hostile_too)
