@@ -13,6 +13,7 @@
 
 #include "authority/members.h"
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -262,11 +263,8 @@ ca_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle-certd ca: --root %s: an absolute path of at most 72 bytes is needed\n",
-				    optarg);
-				return 2;
-			}
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'c':
 			a.cert = optarg;
@@ -284,8 +282,7 @@ ca_main(int argc, char **argv)
 			(void)fputs(usage_text, stdout);
 			return EXIT_SUCCESS;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
 	verb = optind < argc ? argv[optind] : "";
@@ -293,7 +290,7 @@ ca_main(int argc, char **argv)
 	    (strcmp(verb, "show") != 0 && strcmp(verb, "create") != 0 && strcmp(verb, "import") != 0) ||
 	    (strcmp(verb, "import") == 0 && (a.cert == NULL || a.key == NULL))) {
 		(void)fputs(usage_text, stderr);
-		return 2;
+		return CLI_WRONG;
 	}
 	privileges_no_dump();
 	if (tls_init() != TULLE_OK)

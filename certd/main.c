@@ -10,24 +10,28 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cli.h"
 #include "base/log.h"
-#include "base/paths.h"
 #include "daemon.h"
 #include "io/notify.h"
 #include "io/privileges.h"
 #include "tls/context.h"
 
+#define PROGRAM "tulle-certd"
+
 static const char usage_text[] =
-    "Usage: tulle-certd [--root DIR]\n"
+    "Usage: tulle-certd [--root DIR] [--log-level LEVEL]\n"
     "       tulle-certd ca show|create|import ...\n"
     "\n"
     "Serves the identities of this host on /run/tulle/identity/workload.sock (SPIFFE\n"
     "Workload API) and, as the authority of a fleet, joins and renews other hosts.\n"
     "Reads /etc/tulle/tulle.yaml and /etc/tulle/identities.yaml.\n"
     "\n"
-    "  --root DIR   a prefix for /etc/tulle, /run/tulle and /var/lib/tulle\n"
+    "  --root DIR         a prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
+    "  --log-level LEVEL  debug, info, notice, warn or error (else logLevel of tulle.yaml)\n"
     "  --help, --version\n"
     "\n"
+    "SIGHUP reads the configuration again, SIGTERM ends.\n"
     "tulle-certd(8) says more.\n";
 
 static void
@@ -111,36 +115,39 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' },
+		{ "log-level", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 } };
+	static char ca[] = PROGRAM " ca";
 	int c;
 
-	log_init("tulle-certd");
-	if (argc > 1 && strcmp(argv[1], "ca") == 0)
+	log_init(PROGRAM);
+	cli_begin(argv);
+	if (argc > 1 && strcmp(argv[1], "ca") == 0) {
+		argv[1] = ca;
 		return ca_main(argc - 1, argv + 1);
+	}
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle-certd: --root %s: an absolute path of at most 72 bytes is needed\n",
-				    optarg);
-				return 2;
-			}
+			if (cli_root(PROGRAM, optarg) != 0)
+				return CLI_WRONG;
+			break;
+		case 'l':
+			if (cli_log_level(PROGRAM, optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'h':
 			(void)fputs(usage_text, stdout);
 			return EXIT_SUCCESS;
 		case 'V':
-			(void)puts("tulle-certd " TULLE_VERSION);
+			(void)puts(PROGRAM " " TULLE_VERSION);
 			return EXIT_SUCCESS;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(PROGRAM);
 		}
 	}
-	if (optind < argc) {
-		(void)fprintf(stderr, "tulle-certd: unexpected argument '%s'\n%s", argv[optind], usage_text);
-		return 2;
-	}
+	if (optind < argc)
+		return cli_wrong(PROGRAM, "unexpected argument '%s'", argv[optind]);
 	(void)umask(022);
 	(void)signal(SIGPIPE, SIG_IGN);
 	privileges_no_dump();

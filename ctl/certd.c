@@ -30,15 +30,6 @@ certd_call(const char *verb, const char *command, json_t *args, int timeout_ms)
 	return NULL;
 }
 
-int
-certd_root(const char *verb, const char *root)
-{
-	if (paths_init(root) == TULLE_OK)
-		return 0;
-	(void)fprintf(stderr, "tulle %s: --root %s: an absolute path of at most 72 bytes is needed\n", verb, root);
-	return 2;
-}
-
 const char *
 certd_text(const json_t *o, const char *field)
 {

@@ -11,9 +11,6 @@
  */
 json_t *certd_call(const char *verb, const char *command, json_t *args, int timeout_ms);
 
-/* --root of a verb.  0, or 2 with a message. */
-int certd_root(const char *verb, const char *root);
-
 /* A text of an answer, "" if it is not there.  Lent. */
 const char *certd_text(const json_t *o, const char *field);
 

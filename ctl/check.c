@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/paths.h"
 #include "manifest/dir.h"
 #include "manifest/host.h"
@@ -241,11 +242,8 @@ check_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr,
-				    "tulle check: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
-				return 2;
-			}
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'j':
 			json = true;
@@ -254,8 +252,7 @@ check_main(int argc, char **argv)
 			(void)fputs(usage_text, stdout);
 			return 0;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
 	return run(argc - optind, argv + optind, json);

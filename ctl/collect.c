@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "http/server.h"
@@ -308,21 +309,21 @@ collect_main(int argc, char **argv)
 		case 'o':
 			out = optarg;
 			break;
-		case 'r':
+		case 'r': /* of no use here, but all verbs know them */
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
+			break;
 		case 'j':
 			break;
 		case 'h':
 			(void)fputs(usage_text, stdout);
 			return EXIT_SUCCESS;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
-	if (optind < argc) {
-		(void)fprintf(stderr, "tulle collect: unexpected argument '%s'\n", argv[optind]);
-		return 2;
-	}
+	if (optind < argc)
+		return cli_wrong(argv[0], "unexpected argument '%s'", argv[optind]);
 	if (addr_parse(&at, listen) != TULLE_OK) {
 		(void)fprintf(stderr, "tulle collect: --listen: '%s' is not ADDRESS:PORT, like 127.0.0.1:4318 or [::1]:4318\n",
 		    listen);

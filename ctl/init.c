@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/file.h"
 #include "base/paths.h"
 #include "base/text.h"
@@ -345,8 +346,8 @@ init_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (certd_root("init", optarg) != 0)
-				return 2;
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 't':
 			if (!spiffe_td_valid(optarg, strlen(optarg))) {
@@ -373,13 +374,10 @@ init_main(int argc, char **argv)
 			(void)fputs(usage_text, stdout);
 			return 0;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
-	if (optind < argc) {
-		(void)fputs(usage_text, stderr);
-		return 2;
-	}
+	if (optind < argc)
+		return cli_wrong(argv[0], "unexpected argument '%s'", argv[optind]);
 	return run(&p);
 }

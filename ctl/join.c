@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "certd.h"
 #include "verbs.h"
 
@@ -66,8 +67,8 @@ join_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (certd_root("join", optarg) != 0)
-				return 2;
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'j':
 			json = true;
@@ -76,8 +77,7 @@ join_main(int argc, char **argv)
 			(void)fputs(usage_text, stdout);
 			return 0;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
 	if (optind + 1 != argc) {

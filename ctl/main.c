@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/log.h"
 #include "verbs.h"
 
@@ -33,8 +34,23 @@ usage(FILE *out)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		(void)fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].what);
 	(void)fputs("\n"
-	            "  --help, --version\n",
+	            "  --root DIR   a prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
+	            "  --json       print JSON\n"
+	            "  --help, --version\n"
+	            "\n"
+	            "tulle(1) says more.\n",
 	    out);
+}
+
+/* A verb's complaints begin with what was typed: "tulle reload: ...". */
+static int
+run(const struct verb *v, int argc, char **argv)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "tulle %s", v->name);
+	argv[0] = name;
+	return v->run(argc, argv);
 }
 
 int
@@ -43,7 +59,7 @@ main(int argc, char **argv)
 	log_init("tulle");
 	if (argc < 2) {
 		usage(stderr);
-		return 2;
+		return CLI_WRONG;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		usage(stdout);
@@ -55,7 +71,8 @@ main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (strcmp(argv[1], verbs[i].name) == 0)
-			return verbs[i].run(argc - 1, argv + 1);
-	(void)fprintf(stderr, "tulle: unknown verb '%s'; tulle --help lists them\n", argv[1]);
-	return 2;
+			return run(&verbs[i], argc - 1, argv + 1);
+	if (argv[1][0] == '-')
+		return cli_wrong("tulle", "unrecognized option '%s'", argv[1]);
+	return cli_wrong("tulle", "unknown verb '%s'", argv[1]);
 }

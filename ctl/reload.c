@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/paths.h"
 #include "io/ctlsock.h"
 #include "verbs.h"
@@ -75,18 +76,14 @@ reload_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle reload: --root %s: an absolute path of at most 72 bytes is needed\n",
-				    optarg);
-				return 2;
-			}
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'h':
 			(void)fputs(usage_text, stdout);
 			return 0;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
 	if (optind == argc)
@@ -97,10 +94,8 @@ reload_main(int argc, char **argv)
 
 		for (i = 0; i < ARRAY_LEN(daemons) && strcmp(daemons[i], argv[optind]) != 0; i++)
 			;
-		if (i == ARRAY_LEN(daemons)) {
-			(void)fprintf(stderr, "tulle reload: '%s' is no daemon: certd, relayd or telemetryd\n", argv[optind]);
-			return 2;
-		}
+		if (i == ARRAY_LEN(daemons))
+			return cli_wrong(argv[0], "'%s' is no daemon: certd, relayd or telemetryd", argv[optind]);
 		failed |= reload_one(daemons[i], true);
 	}
 	return failed;

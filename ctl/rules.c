@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/paths.h"
 #include "beside.h"
 #include "verbs.h"
@@ -43,10 +44,8 @@ rules_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle rules: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
-				return 2;
-			}
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			root = optarg;
 			break;
 		case 'j':
@@ -56,16 +55,13 @@ rules_main(int argc, char **argv)
 			(void)fputs(usage_text, stdout);
 			return 0;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
 	if (optind < argc)
 		verb = argv[optind++];
-	if (optind < argc || (strcmp(verb, "plan") != 0 && strcmp(verb, "check") != 0)) {
-		(void)fprintf(stderr, "tulle rules: plan or check is needed; tulle-nfrules applies and removes\n");
-		return 2;
-	}
+	if (optind < argc || (strcmp(verb, "plan") != 0 && strcmp(verb, "check") != 0))
+		return cli_wrong(argv[0], "plan or check is needed; tulle-nfrules applies and removes");
 	(void)execlp(beside(path, PROGRAM), PROGRAM, verb, "--root", root, json ? "--json" : NULL, (char *)NULL);
 	(void)fprintf(stderr, "tulle rules: " PROGRAM ": %s; it is installed with Tulle's package\n", strerror(errno));
 	return 1;

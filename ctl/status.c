@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/paths.h"
 #include "base/text.h"
 #include "beside.h"
@@ -389,10 +390,8 @@ status_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle status: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
-				return 2;
-			}
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'j':
 			json = true;
@@ -401,10 +400,11 @@ status_main(int argc, char **argv)
 			(void)fputs(usage_text, stdout);
 			return EXIT_SUCCESS;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
+	if (optind < argc)
+		return cli_wrong(argv[0], "unexpected argument '%s'", argv[optind]);
 	p.certd = ask("certd", &p.why[0]);
 	p.relayd = ask("relayd", &p.why[1]);
 	p.telemetryd = ask("telemetryd", &p.why[2]);

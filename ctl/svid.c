@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -263,10 +264,8 @@ svid_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle svid: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
-				return 2;
-			}
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'j':
 			f.json = true;
@@ -291,14 +290,11 @@ svid_main(int argc, char **argv)
 			(void)fputs(usage_text, stdout);
 			return 0;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
-	if (optind < argc) {
-		(void)fputs(usage_text, stderr);
-		return 2;
-	}
+	if (optind < argc)
+		return cli_wrong(argv[0], "unexpected argument '%s'", argv[optind]);
 	if (f.socket == NULL)
 		f.socket = paths_run("identity/workload.sock");
 	log_set_threshold(LOG_LVL_ERROR);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/text.h"
 #include "certd.h"
 #include "verbs.h"
@@ -121,7 +122,7 @@ token_main(int argc, char **argv)
 	while (bad == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			bad = certd_root("token", optarg);
+			bad = cli_root(argv[0], optarg);
 			break;
 		case 'j':
 			json = true;
@@ -159,8 +160,7 @@ token_main(int argc, char **argv)
 			json_decref(args);
 			return 0;
 		default:
-			(void)fputs(usage_text, stderr);
-			bad = 2;
+			bad = cli_try(argv[0]);
 			break;
 		}
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* verbs.h - the functions behind the verbs; argv[0] is the verb, the result the exit status. */
+/* verbs.h - the functions behind the verbs; argv[0] is "tulle VERB", the result the exit status. */
 #ifndef TULLE_CTL_VERBS_H
 #define TULLE_CTL_VERBS_H
 

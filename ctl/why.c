@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cli.h"
 #include "base/text.h"
 #include "certd.h"
 #include "verbs.h"
@@ -44,8 +45,8 @@ why_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			if (certd_root("why", optarg) != 0)
-				return 2;
+			if (cli_root(argv[0], optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'j':
 			json = true;
@@ -54,8 +55,7 @@ why_main(int argc, char **argv)
 			(void)fputs(usage_text, stdout);
 			return 0;
 		default:
-			(void)fputs(usage_text, stderr);
-			return 2;
+			return cli_try(argv[0]);
 		}
 	}
 	if (optind + 1 != argc || text_uint(argv[optind], INT32_MAX, &pid) != TULLE_OK) {

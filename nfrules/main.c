@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/log.h"
-#include "base/paths.h"
 #include "base/text.h"
 #include "say.h"
 #include "verbs.h"
@@ -19,6 +19,8 @@
 #define WAIT_RELAY_SEC 60
 #define DRAIN_SEC 30
 #define SECONDS_MAX 86400
+
+#define PROGRAM "tulle-nfrules"
 
 static const char usage_text[] =
     "Usage: tulle-nfrules VERB [OPTION...]\n"
@@ -28,7 +30,7 @@ static const char usage_text[] =
     "  check    compare what is there with the plan\n"
     "  remove   take every rule of Tulle away, without hanging live connections\n"
     "\n"
-    "  --root DIR            read DIR/etc/tulle/tulle.yaml\n"
+    "  --root DIR            a prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
     "  --backend nft|legacy  instead of the one that is found (plan, apply, check)\n"
     "  --wait-relay[=SEC]    apply: first wait until the relay listens, 60 s unless given\n"
     "  --drain=SEC           remove: how long to wait for live connections, 30 s unless given\n"
@@ -37,7 +39,8 @@ static const char usage_text[] =
     "  --help, --version\n"
     "\n"
     "Exit status: 0 done or equal; 1 failed, and rolled back; 2 refused; check also\n"
-    "3 drift, 4 absent, 5 rules of another version or in the other backend.\n";
+    "3 drift, 4 absent, 5 rules of another version or in the other backend.\n"
+    "tulle-nfrules(8) says more.\n";
 
 enum verb { VERB_PLAN, VERB_APPLY, VERB_CHECK, VERB_REMOVE, VERBS };
 
@@ -68,10 +71,7 @@ take_option(struct arguments *a, int c)
 {
 	switch (c) {
 	case 'r':
-		if (paths_init(optarg) == TULLE_OK)
-			return TULLE_OK;
-		say("--root %s: an absolute and short path is needed", optarg);
-		return TULLE_EINVAL;
+		return cli_root(PROGRAM, optarg) == 0 ? TULLE_OK : TULLE_EINVAL;
 	case 'b':
 		a->backend = optarg;
 		if (strcmp(optarg, "nft") == 0 || strcmp(optarg, "legacy") == 0)
@@ -93,7 +93,7 @@ take_option(struct arguments *a, int c)
 		a->options.json = true;
 		return TULLE_OK;
 	default:
-		(void)fputs("tulle-nfrules --help tells what there is\n", stderr);
+		(void)cli_try(PROGRAM);
 		return TULLE_EINVAL;
 	}
 }
@@ -108,9 +108,9 @@ take_verb(struct arguments *a, int argc, char **argv)
 	for (a->verb = 0; a->verb < VERBS && strcmp(argv[optind], verb_names[a->verb]) != 0; a->verb++)
 		;
 	if (a->verb == VERBS)
-		say("unknown verb '%s': plan, apply, check or remove is needed", argv[optind]);
+		(void)cli_wrong(PROGRAM, "unknown verb '%s': plan, apply, check or remove is needed", argv[optind]);
 	else if (optind + 1 < argc)
-		say("'%s' is one argument too many", argv[optind + 1]);
+		(void)cli_wrong(PROGRAM, "unexpected argument '%s'", argv[optind + 1]);
 	else if (a->waits && a->verb != VERB_APPLY)
 		say("--wait-relay is for apply");
 	else if (a->drains && a->verb != VERB_REMOVE)
@@ -172,14 +172,15 @@ main(int argc, char **argv)
 	do
 		c = open("/dev/null", O_RDWR | O_CLOEXEC);
 	while (c != -1 && c <= STDERR_FILENO);
-	log_init("tulle-nfrules");
+	log_init(PROGRAM);
+	cli_begin(argv);
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (c == 'h') {
 			(void)fputs(usage_text, stdout);
 			return EXIT_DONE;
 		}
 		if (c == 'v') {
-			(void)puts("tulle-nfrules " TULLE_VERSION);
+			(void)puts(PROGRAM " " TULLE_VERSION);
 			return EXIT_DONE;
 		}
 		if (take_option(&a, c) != TULLE_OK)

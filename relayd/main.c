@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -21,27 +22,24 @@
 #include "lastgood.h"
 #include "parent.h"
 
+#define PROGRAM "tulle-relayd"
+
 static const char usage_text[] =
     "Usage: tulle-relayd [--root DIR] [--log-level LEVEL]\n"
     "\n"
     "The relay of Tulle: takes connections that the steering rules redirect, wraps\n"
     "them in mutual TLS between SPIFFE identities, and unwraps those of its peers.\n"
     "\n"
-    "  --root DIR         prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
+    "  --root DIR         a prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
     "  --log-level LEVEL  debug, info, notice, warn or error (else logLevel of tulle.yaml)\n"
     "  --help, --version\n"
     "\n"
     "SIGHUP reads the configuration again, SIGTERM drains connections and ends.\n"
-    "See tulle-relayd(8).\n";
-
-struct choices {
-	bool level_given;
-	enum log_level level;
-};
+    "tulle-relayd(8) says more.\n";
 
 /* -1: go on; else the exit status. */
 static int
-read_options(int argc, char **argv, struct choices *c)
+read_options(int argc, char **argv)
 {
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' },
 		{ "log-level", required_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' },
@@ -51,34 +49,24 @@ read_options(int argc, char **argv, struct choices *c)
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (o) {
 		case 'r':
-			if (paths_init(optarg) != TULLE_OK) {
-				(void)fprintf(stderr, "tulle-relayd: --root %s: an absolute path of at most 72 bytes is needed\n", optarg);
-				return 2;
-			}
+			if (cli_root(PROGRAM, optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'l':
-			if (!log_level_parse(&c->level, optarg)) {
-				(void)fprintf(stderr, "tulle-relayd: --log-level %s: debug, info, notice, warn or error is needed\n", optarg);
-				return 2;
-			}
-			c->level_given = true;
+			if (cli_log_level(PROGRAM, optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'h':
 			(void)fputs(usage_text, stdout);
 			return EXIT_SUCCESS;
 		case 'v':
-			(void)puts("tulle-relayd " TULLE_VERSION);
+			(void)puts(PROGRAM " " TULLE_VERSION);
 			return EXIT_SUCCESS;
 		default:
-			(void)fputs("Try tulle-relayd --help.\n", stderr);
-			return 2;
+			return cli_try(PROGRAM);
 		}
 	}
-	if (optind < argc) {
-		(void)fprintf(stderr, "tulle-relayd: unexpected argument '%s'\nTry tulle-relayd --help.\n", argv[optind]);
-		return 2;
-	}
-	return -1;
+	return optind < argc ? cli_wrong(PROGRAM, "unexpected argument '%s'", argv[optind]) : -1;
 }
 
 static struct host_config *
@@ -150,17 +138,17 @@ int
 main(int argc, char **argv)
 {
 	struct parent_start start = { .control = -1, .telemetry = -1 };
-	struct choices choices = { 0 };
 	int status;
 
-	log_init("tulle-relayd");
-	status = read_options(argc, argv, &choices);
+	log_init(PROGRAM);
+	cli_begin(argv);
+	status = read_options(argc, argv);
 	if (status != -1)
 		return status;
 	start.config = read_config();
 	if (start.config == NULL)
 		return EXIT_FAILURE;
-	log_set_threshold(choices.level_given ? choices.level : (enum log_level)start.config->log_level);
+	log_set_threshold((enum log_level)start.config->log_level);
 	if (open_everything(&start) != TULLE_OK)
 		return EXIT_FAILURE;
 	log_info("starting", LF_STR("version", TULLE_VERSION), LF_STR("root", paths_root()),

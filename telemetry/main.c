@@ -7,7 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -16,19 +16,18 @@
 #include "io/sock.h"
 #include "telemetryd.h"
 
-#define EXIT_USAGE 2
-
-static const char usage[] =
-    "usage: tulle-telemetryd [--root DIR]\n"
+static const char usage_text[] =
+    "Usage: tulle-telemetryd [--root DIR] [--log-level LEVEL]\n"
     "\n"
-    "Takes connection events and counters from the relay, sends them as OTLP, serves /metrics.\n"
-    "Reads DIR/etc/tulle/tulle.yaml; every value has a default.\n"
+    "Takes connection events and counters from the relay, sends them as OTLP, and serves\n"
+    "/metrics.  Reads /etc/tulle/tulle.yaml; every value has a default.\n"
     "\n"
-    "  --root DIR   a prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
-    "  --help       this text\n"
-    "  --version    the version\n"
+    "  --root DIR         a prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
+    "  --log-level LEVEL  debug, info, notice, warn or error (else logLevel of tulle.yaml)\n"
+    "  --help, --version\n"
     "\n"
-    "tulle-telemetryd(8) has the rest.\n";
+    "SIGHUP reads the configuration again, SIGTERM sends what is left and ends.\n"
+    "tulle-telemetryd(8) says more.\n";
 
 /* A random UUID (RFC 9562, version 4). */
 static bool
@@ -143,37 +142,34 @@ main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "root", required_argument, NULL, 'r' },
+		{ "log-level", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *root = "";
 	int o;
 
 	log_init(TELEMETRYD_NAME);
-	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	cli_begin(argv);
+	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (o) {
 		case 'r':
-			root = optarg;
+			if (cli_root(TELEMETRYD_NAME, optarg) != 0)
+				return CLI_WRONG;
+			break;
+		case 'l':
+			if (cli_log_level(TELEMETRYD_NAME, optarg) != 0)
+				return CLI_WRONG;
 			break;
 		case 'h':
-			(void)fputs(usage, stdout);
+			(void)fputs(usage_text, stdout);
 			return EXIT_SUCCESS;
 		case 'v':
 			(void)puts(TELEMETRYD_NAME " " TULLE_VERSION);
 			return EXIT_SUCCESS;
 		default:
-			(void)fputs("Try 'tulle-telemetryd --help'.\n", stderr);
-			return EXIT_USAGE;
+			return cli_try(TELEMETRYD_NAME);
 		}
 	}
-	if (optind < argc) {
-		(void)fprintf(stderr, "tulle-telemetryd: '%s': no arguments are taken\n", argv[optind]);
-		return EXIT_USAGE;
-	}
-	if (paths_init(root) != TULLE_OK) {
-		(void)fprintf(stderr, "tulle-telemetryd: --root '%s': an absolute path of less than 80 bytes is needed\n", root);
-		return EXIT_USAGE;
-	}
-	return run();
+	return optind < argc ? cli_wrong(TELEMETRYD_NAME, "unexpected argument '%s'", argv[optind]) : run();
 }

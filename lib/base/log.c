@@ -20,6 +20,7 @@
 
 static const char *program_name = "tulle";
 static atomic_int threshold = LOG_LVL_INFO;
+static bool threshold_pinned; /* set before there are threads */
 static int journal_fd = -1;
 
 static const struct {
@@ -230,6 +231,14 @@ log_init(const char *program)
 void
 log_set_threshold(enum log_level level)
 {
+	if (!threshold_pinned)
+		atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
+}
+
+void
+log_pin_threshold(enum log_level level)
+{
+	threshold_pinned = true;
 	atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
 }
 

@@ -65,7 +65,11 @@ struct log_field {
  */
 void log_init(const char *program);
 
+/* Lines below <level> are left out. */
 void log_set_threshold(enum log_level level);
+
+/* The same for good: log_set_threshold() does nothing from now on.  For what the operator gave on the command line. */
+void log_pin_threshold(enum log_level level);
 enum log_level log_threshold(void);
 
 /* "debug", "info", "notice", "warn", "error"; false for anything else. */

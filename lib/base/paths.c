@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROOT_MAX 72 /* the longest socket name below it has 33 bytes */
-
-static char root_dir[ROOT_MAX + 1];
+static char root_dir[PATHS_ROOT_MAX + 1];
 
 enum tulle_err
 paths_init(const char *root)
@@ -18,7 +16,7 @@ paths_init(const char *root)
 		return TULLE_EINVAL;
 	while (n > 0 && root[n - 1] == '/')
 		n--;
-	if (n > ROOT_MAX)
+	if (n > PATHS_ROOT_MAX)
 		return TULLE_EINVAL;
 	memcpy(root_dir, root, n);
 	root_dir[n] = '\0';

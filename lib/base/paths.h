@@ -15,6 +15,8 @@
 
 #include "base/err.h"
 
+#define PATHS_ROOT_MAX 72 /* the longest socket name below it has 33 bytes */
+
 /*
  * Sets the root; "" or "/" is the machine itself.  Call once, before any
  * thread.  TULLE_EINVAL: not absolute, or so long that a Unix socket's name

@@ -332,7 +332,7 @@ def test_one_port_for_both_directions_is_refused(alone):
     (["remove", "--backend=nft"], "both backends"),
     (["apply", "--backend=ebpf"], "nft or legacy"),
     (["apply", "--wait-relay=soon"], "seconds"),
-    (["apply", "check"], "too many"),
+    (["apply", "check"], "unexpected argument"),
     (["install"], "unknown verb"),
     ([], "Usage"),
 ])

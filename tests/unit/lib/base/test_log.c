@@ -119,6 +119,16 @@ START_TEST(levels_below_the_threshold_are_silent)
 }
 END_TEST
 
+START_TEST(a_pinned_threshold_stays)
+{
+	log_pin_threshold(LOG_LVL_ERROR);
+	log_set_threshold(LOG_LVL_DEBUG);
+	ck_assert_int_eq(log_threshold(), LOG_LVL_ERROR);
+	log_warn("no");
+	ck_assert_ptr_null(next_line());
+}
+END_TEST
+
 START_TEST(errno_survives_a_line)
 {
 	errno = ENOSPC;
@@ -156,6 +166,7 @@ main(void)
 	tcase_add_test(tc, hostile_text_cannot_leave_its_field);
 	tcase_add_test(tc, a_line_that_is_too_long_is_cut_and_stays_valid);
 	tcase_add_test(tc, levels_below_the_threshold_are_silent);
+	tcase_add_test(tc, a_pinned_threshold_stays);
 	tcase_add_test(tc, errno_survives_a_line);
 	tcase_add_test(tc, another_streams_name_does_not_open_the_journal);
 	suite_add_tcase(suite, tc);
