@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 enum tulle_err
@@ -70,6 +71,7 @@ privileges_syscalls(const char *const *names, size_t n)
 	(void)n;
 	return TULLE_OK;
 #else
+	static const char *const refused[] = { "open", "openat" };
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	enum tulle_err e = TULLE_ESYS;
 
@@ -85,6 +87,9 @@ privileges_syscalls(const char *const *names, size_t n)
 		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0) != 0)
 			goto done;
 	}
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		if (seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), seccomp_syscall_resolve_name(refused[i]), 0) != 0)
+			goto done;
 	if (seccomp_load(ctx) == 0)
 		e = TULLE_OK;
 done:

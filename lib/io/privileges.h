@@ -28,8 +28,10 @@ void privileges_no_dump(void);
 
 /*
  * From here on only the named system calls work; any other ends the
- * process.  Threads inherit it.  Does nothing in a sanitizer build.
- * TULLE_ESYS, TULLE_EINVAL (an unknown name).
+ * process.  Opening a file, which must not be among them, is refused with
+ * EACCES instead: the C library looks into /proc when a thread first gives
+ * memory back, and does without if it cannot.  Threads inherit it.  Does
+ * nothing in a sanitizer build.  TULLE_ESYS, TULLE_EINVAL (an unknown name).
  */
 enum tulle_err privileges_syscalls(const char *const *names, size_t n);
 
