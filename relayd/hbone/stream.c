@@ -369,9 +369,11 @@ hstream_gone(struct hstream *s, enum tulle_err e, uint32_t h2_error)
 	bool whole = s->end_sent && s->end_received;
 	bool asked = s->state == HSTREAM_ASKED || s->state == HSTREAM_WAITING;
 	bool was_open = s->state == HSTREAM_OPEN;
+	int sys_errno;
 
 	if (s->state == HSTREAM_CLOSED)
 		return;
+	sys_errno = s->h->conn.sys_errno;
 	if (h2_error == NGHTTP2_REFUSED_STREAM)
 		s->retryable = true;
 	if (asked && (s->h->draining || is_stale(s->h, e)))
@@ -391,5 +393,5 @@ hstream_gone(struct hstream *s, enum tulle_err e, uint32_t h2_error)
 	}
 	if (e == TULLE_EOF)
 		e = TULLE_ERESET;
-	events->failed(&s->stream, e, -(int)h2_error - 1);
+	events->failed(&s->stream, e, e == TULLE_ESYS ? sys_errno : -(int)h2_error - 1);
 }

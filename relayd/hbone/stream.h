@@ -3,7 +3,8 @@
  * stream.h - one CONNECT stream of a tunnel, as a stream (net/stream.h).
  *
  * failed()'s detail is the HTTP status if the peer refused the CONNECT (400
- * to 599), else -(the HTTP/2 error code) - 1, else 0.
+ * to 599), the errno with TULLE_ESYS (the tunnel's connection could not be
+ * made, or broke), else -(the HTTP/2 error code) - 1, else 0.
  */
 #ifndef TULLE_RELAYD_HBONE_STREAM_H
 #define TULLE_RELAYD_HBONE_STREAM_H

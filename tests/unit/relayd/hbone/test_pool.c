@@ -196,6 +196,21 @@ START_TEST(a_handshake_that_never_ends_fails_all_who_wait_for_it)
 }
 END_TEST
 
+START_TEST(nobody_listens_where_tunnels_end)
+{
+	/* The flow's record and the counters say why the tunnel's connection could not be made. */
+	int client;
+
+	setup();
+	close(listener);
+	client = client_open(a, SERVICE);
+	ck_assert_int_eq(end_of(client), -ECONNRESET);
+	ck_assert_int_eq(last_event(a).detail, EVENT_DETAIL_CONNECT_REFUSED);
+	ck_assert_uint_eq(counted(a, COUNT_CONNECT_REFUSED), 1);
+	ck_assert_uint_eq(counted(a, COUNT_CONNECT_OTHER), 0);
+}
+END_TEST
+
 START_TEST(the_server_is_somebody_else)
 {
 	/* Not a byte of the application goes to a server with another identity (HB-07). */
@@ -646,7 +661,7 @@ END_TEST
 
 RELAY_MAIN("pool", what_the_client_says, only_200_is_success, informational_statuses_are_not_the_answer,
     a_200_and_then_a_reset_is_a_failure, a_whole_answer_and_a_reset_without_error_is_no_failure,
-    a_request_that_is_never_answered, a_handshake_that_never_ends_fails_all_who_wait_for_it, the_server_is_somebody_else,
+    a_request_that_is_never_answered, a_handshake_that_never_ends_fails_all_who_wait_for_it, nobody_listens_where_tunnels_end, the_server_is_somebody_else,
     a_lower_limit_of_streams_is_learnt, a_limit_that_falls_later_holds_for_new_streams,
     a_refused_stream_comes_again_once_on_another_tunnel, a_peer_that_is_restarted_loses_no_flow,
     a_first_goaway_takes_no_new_streams, a_tunnel_that_dies_while_a_request_waits,
