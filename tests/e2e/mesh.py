@@ -169,6 +169,18 @@ class Host:
     def status(self):
         return json.loads(self.tulle("status", "--json", check=False).stdout)
 
+    def metric(self, name, **labels):
+        """What /metrics of telemetryd says: the sum of all the metric's series that have these labels."""
+        want = [f'{k}="{v}"' for k, v in labels.items()]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in self.scrape().splitlines()
+                   if line.startswith((name + "{", name + " ")) and all(w in line for w in want))
+
+    def scrape(self):
+        return self.run("curl", "-sS", "http://127.0.0.1:9464/metrics").stdout
+
+    def start_telemetryd(self):
+        self.start("telemetryd").wait_for("attached to the relay", 20)
+
     def start(self, name, *args, wrap=()):
         """A daemon of Tulle; <wrap> is a program that runs it (prlimit, strace)."""
         assert name not in self.daemons or not self.daemons[name].alive(), f"{name} runs already"

@@ -108,21 +108,27 @@ def test_sighup_with_a_bad_file_keeps_the_old_set(pair):
 
 
 def test_certd_away_for_longer_than_a_renewal_interval(pair):
-    """Traffic goes on with the certificates there are; renewal catches up when certd is back."""
+    """Traffic goes on with the certificates there are, past the time of their renewal; it catches up when certd is back."""
     a, b = pair["a"], pair["b"]
-    serial = lambda h: h.status()["relayd"]["relay"]["identities"][0]["serial"]
-    before = serial(a)
+    own = lambda h: h.status()["relayd"]["relay"]["identities"][0]
+    life = 20
     for host in (a, b):
         host.daemons["certd"].kill(signal.SIGKILL)
         host.daemons["certd"].stop()
-    until = time.monotonic() + 12  # a renewal was due after 10 s at the latest
-    while time.monotonic() < until:
+    before = {h.name: own(h) for h in (a, b)}
+    until = max(i["not_after"] for i in before.values()) - life * 0.3  # renewal is due at half of the life, a tenth more or less
+    assert until > time.time() + 1, before
+    while time.time() < until:
         assert a.curl(URL).stdout == "hello from b:8080\n"
         time.sleep(0.2)
-    assert serial(a) in (before, serial(a))
+    for host in (a, b):
+        assert own(host)["serial"] == before[host.name]["serial"]  # nobody renewed it, and its time was over
+        assert own(host)["not_after"] - time.time() < life / 2
     for host in (a, b):
         host.start("certd").wait_for("ready", 20)
-    netns.wait_for(lambda: serial(a) != before, 30)
+    for host in (a, b):
+        netns.wait_for(lambda h=host: own(h)["serial"] != before[h.name]["serial"], 10 * mesh.PATIENCE, every=0.1)
+        assert own(host)["not_after"] - time.time() > life / 2
     assert a.curl(URL).stdout == "hello from b:8080\n"
 
 
@@ -143,11 +149,13 @@ def test_descriptors_run_out_and_come_back(pair):
     a.daemons["relayd"].stop()
     limit = needed + 12
     a.start("relayd", wrap=("prlimit", f"--nofile={limit}:{limit}")).wait_for("ready", 20)
+    a.start_telemetryd()
     clients = []
     for _ in range(24):
         with a.ns.inside(), netns.as_uid(mesh.APP_UID):
             clients.append(socket.create_connection((CLUSTER_IP, 80), timeout=5))
     a.daemons["relayd"].wait_for("out of descriptors: accepting pauses")
+    netns.wait_for(lambda: a.metric("tulle_listener_pause_count_total") >= 1)
     cpu = lambda: a.status()["relayd"]["relay"]["process"]["cpu_ns"]
     began = cpu()
     time.sleep(1)
@@ -159,23 +167,50 @@ def test_descriptors_run_out_and_come_back(pair):
     assert a.curl(URL).stdout == "hello from b:8080\n"
 
 
+def lose_the_parent(host):
+    """SIGKILL to the relay's parent; until new connections are refused."""
+    host.daemons["relayd"].kill(signal.SIGKILL)
+    host.daemons["relayd"].stop()
+    netns.wait_for(lambda: host.curl(URL, check=False).returncode != 0)
+    assert host.curl(URL, check=False).returncode in (7, 56)  # refused at once: nobody waits in a queue that nobody serves
+
+
 def test_the_parent_is_killed(pair):
     """Connections under way are served to their end, new ones are refused, status says so; a new relay takes over."""
-    a, b = pair["a"], pair["b"]
+    a = pair["a"]
     download = a.spawn("download", ["curl", "-sS", "--limit-rate", "2M", "-o", "/dev/null", "-w", "%{size_download}",
                                     URL + "big"])
     netns.wait_for(lambda: any(w["flows"] for w in a.status()["relayd"]["relay"]["workers"]))
-    a.daemons["relayd"].kill(signal.SIGKILL)
-    a.daemons["relayd"].stop()
-    netns.wait_for(lambda: a.curl(URL, check=False).returncode != 0)
-    assert a.curl(URL, check=False).returncode in (7, 56)  # refused at once: nobody waits in a queue that nobody serves
-    said = a.tulle("status", check=False).stdout
-    assert "relayd" in said and "new connections are refused" in said
+    lose_the_parent(a)
+    said = a.tulle("status", check=False)
+    assert said.returncode != 0 and "relayd" in said.stdout and "new connections are refused" in said.stdout
     assert download.alive()
     a.start_relay(rules=False)  # beside the old one, which still serves the download
     assert a.curl(URL).stdout == "hello from b:8080\n"
     netns.wait_for(lambda: not download.alive(), 30)
     assert download.log().endswith(str(8 << 20))
+
+
+@pytest.mark.parametrize("fail_closed", [False, True])
+def test_the_parent_is_killed_and_the_capture_lost_what_passes_is_as_configured(pair, fail_closed):
+    """failClosed: with the rules in place all is refused either way; without the capture it says whether traffic passes."""
+    a = pair["a"]
+    direct = f"http://{pair['b'].ip}:8080/"  # a way that there is without the mesh, too
+    a.configure(capture={"failClosed": fail_closed})
+    a.rules("apply")
+    lose_the_parent(a)
+    assert a.curl(direct, check=False).returncode != 0
+    for tool in ("iptables", "ip6tables"):
+        a.run(tool, "-t", "nat", "-F")
+    if fail_closed:
+        assert a.curl(direct, check=False).returncode == 7
+    else:
+        assert a.curl(direct).stdout == "hello from b:8080\n"
+    said = a.tulle("status", check=False)
+    assert said.returncode != 0 and "start tulle-relayd" in said.stdout
+    a.start_relay()
+    assert a.curl(URL).stdout == "hello from b:8080\n"
+    assert a.tulle("rules", "check").returncode == 0
 
 
 def test_sigterm_drains(pair):
@@ -211,26 +246,68 @@ def test_a_client_that_resets_at_every_stage(pair):
 
 
 def test_the_next_endpoint_is_tried_when_one_cannot_be_reached(pair):
-    """Two endpoints, one of which nobody is behind: every request succeeds."""
+    """Of three endpoints one is an address that no host has, one refuses port 15008: every request succeeds."""
     a, b = pair["a"], pair["b"]
+    a.start_telemetryd()
+    pair.bridge.run("ip", "addr", "add", "10.77.0.201/24", "dev", "br0")  # a host without a relay
     a.manifest("db.yaml", mesh.service("db", "shop", CLUSTER_IP, 80, 8080,
-                                       [("db-1", b.ip, "db"), ("db-2", "10.77.0.200", "db")]))
-    b.run("ip", "addr", "add", "10.77.0.200/24", "dev", "eth0")  # an address of b: nothing listens behind it for db-2
-    b.manifest("other.yaml", "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n"
-                             "metadata: {name: x, namespace: shop}\nspec: {mtls: {mode: PERMISSIVE}}\n")
-    b.reload()
+                                       [("db-1", b.ip, "db"), ("db-2", "10.77.0.200", "db"), ("db-3", "10.77.0.201", "db")]))
     a.reload()
-    for _ in range(10):
-        assert a.curl(URL).stdout == "hello from b:8080\n"
+    failed = lambda why: a.metric("tulle_upstream_connect_failure_count_total", error_type=why)
+    other = lambda: a.metric("tulle_upstream_next_endpoint_count_total")
+    assert other() == 0
+    until = time.monotonic() + 60 * mesh.PATIENCE
+    while not (failed("refused") and (failed("unreachable") or failed("timeout"))):  # who is drawn first is chance
+        assert time.monotonic() < until
+        assert a.curl(URL, seconds=20).stdout == "hello from b:8080\n"
+    failures = sum(failed(why) for why in ("refused", "unreachable", "timeout", "tunnel", "_OTHER"))
+    assert other() == failures >= 2  # each failure, and nothing else, was followed by another endpoint
+    for _ in range(5):
+        assert a.curl(URL, seconds=20).stdout == "hello from b:8080\n"
 
 
+def stalled_download(host):
+    """A connection that has asked for a megabyte and does not read it."""
+    with host.ns.inside(), netns.as_uid(mesh.APP_UID):
+        s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(20 * mesh.PATIENCE)
+    s.connect((CLUSTER_IP, 80))
+    s.sendall(b"GET /big HTTP/1.1\r\nHost: db\r\nRange: bytes=0-1048575\r\nConnection: close\r\n\r\n")
+    return s
+
+
+def finish(s):
+    """Reads to the end; how many bytes of content came."""
+    data = bytearray()
+    while chunk := s.recv(1 << 16):
+        data += chunk
+    s.close()
+    return len(data) - data.index(b"\r\n\r\n") - 4
+
+
+@pytest.mark.skipif(mesh.sanitized(), reason="a sanitizer's shadow memory is resident, too: the relay does not measure")
 def test_memory_limit_refuses_new_connections_and_says_so(pair):
-    """limits.memory at its least, and a relay that needs more: nobody new is let in, the log names the limit."""
+    """A hundred readers stall until limits.memory bites: nobody new is let in, by name; they read on, and it is over."""
     a = pair["a"]
     a.configure(limits={"memory": "16MiB"})
     a.daemons["relayd"].stop()
-    relayd = a.start("relayd")
-    relayd.wait_for("ready", 20)
-    held = a.status()["relayd"]["relay"]["process"]["rss_bytes"]
-    assert 0 < held < 16 << 20 or mesh.sanitized()  # an idle relay is far below the least limit
+    relayd = a.start_relay(rules=False)
+    a.start_telemetryd()
+    refused = lambda: a.metric("tulle_listener_limit_count_total")
+    assert a.curl(URL).stdout == "hello from b:8080\n" and refused() == 0
+    readers = [stalled_download(a) for _ in range(100)]
+    line = relayd.wait_for("limits.memory is reached: new connections are refused", 20)
+    assert line["held"] > line["limit"] == 16 << 20
+    assert a.metric("tulle_memory_usage_bytes") > 16 << 20
+    assert a.curl(URL, check=False).returncode != 0
+    assert relayd.wait_for("connection refused: a limit is reached")["limit"] == "limits.memory"
+    netns.wait_for(lambda: refused() == 1)
+    assert finish(readers[0]) == 1 << 20  # who is in is served
+    assert not relayd.lines("memory is below its limit again")
+    for s in readers[1:]:
+        assert finish(s) == 1 << 20
+    line = relayd.wait_for("memory is below its limit again", 20)
+    assert line["held"] < 16 << 20
     assert a.curl(URL).stdout == "hello from b:8080\n"
+    assert refused() == 1

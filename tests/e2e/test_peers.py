@@ -35,16 +35,9 @@ def pair():
         m["b"].nginx(8080)
         for host in m.hosts.values():
             host.start_relay(rules=host.name == "a")
-            host.start("telemetryd").wait_for("attached to the relay")
+            host.start_telemetryd()
         assert m["a"].curl(URL).stdout == "hello from b:8080\n"  # two authorities, one root
         yield m
-
-
-def counter(host, name, **labels):
-    text = host.run("curl", "-s", "http://127.0.0.1:9464/metrics").stdout
-    want = [f'{k}="{v}"' for k, v in labels.items()]
-    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-               if line.startswith(name + "{") and all(w in line for w in want))
 
 
 def dial(pair, cert=None, alpn=("h2",), version=ssl.TLSVersion.TLSv1_3):
@@ -96,12 +89,12 @@ def bad_peer(pair, what):
 def test_a_peer_with_a_wrong_certificate_is_refused_logged_and_counted(pair, what):
     b = pair["b"]
     name = "tulle_tls_handshake_count_total"
-    before = counter(b, name, direction="inbound", error_type=what)
+    before = b.metric(name, direction="inbound", error_type=what)
     lines = len(b.daemons["relayd"].lines("tunnel refused"))
     assert is_refused(pair, bad_peer(pair, what))
     b.daemons["relayd"].wait_for("tunnel refused", count=lines + 1)
     assert b.daemons["relayd"].lines("tunnel refused")[-1]["reason"] == what
-    netns.wait_for(lambda: counter(b, name, direction="inbound", error_type=what) == before + 1)
+    netns.wait_for(lambda: b.metric(name, direction="inbound", error_type=what) == before + 1)
     assert pair["a"].curl(URL).stdout == "hello from b:8080\n"
 
 
