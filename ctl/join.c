@@ -12,7 +12,6 @@
 
 #include "base/cli.h"
 #include "certd.h"
-#include "print.h"
 #include "verbs.h"
 
 #define TIMEOUT_MS 30000
@@ -44,7 +43,8 @@ show(bool json)
 	if (status == NULL)
 		return EXIT_FAILURE;
 	if (json) {
-		print_json(member);
+		(void)json_dumpf(member, stdout, JSON_INDENT(2));
+		(void)putchar('\n');
 	} else {
 		(void)printf("joined trust domain %s as %s\nauthority %s\n", certd_text(status, "trust_domain"),
 		    certd_text(member, "node"), certd_text(member, "authority"));

@@ -22,7 +22,6 @@
 #include "base/text.h"
 #include "beside.h"
 #include "io/ctlsock.h"
-#include "print.h"
 #include "verbs.h"
 
 #define TIMEOUT_MS 3000
@@ -94,6 +93,20 @@ ask_rules(void)
 
 /* ---- telling -------------------------------------------------------------------- */
 
+/* Text from elsewhere must not move the terminal. */
+static void
+print_safe(const char *s)
+{
+	char piece[TEXT_JSON_CHAR];
+
+	while (*s != '\0') {
+		if (*s == '"' || *s == '\n')
+			(void)putchar(*s++ == '"' ? '"' : ' ');
+		else
+			(void)fwrite(piece, 1, text_json_char(&s, piece), stdout);
+	}
+}
+
 static __attribute__((format(printf, 4, 5))) void
 line(struct page *p, enum health h, const char *what, const char *fmt, ...)
 {
@@ -124,6 +137,20 @@ static json_int_t
 num(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
+}
+
+static const char *
+lifetime(json_int_t seconds, char out[32])
+{
+	if (seconds >= 2 * 86400)
+		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " days", seconds / 86400);
+	else if (seconds >= 2 * 3600)
+		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " hours", seconds / 3600);
+	else if (seconds >= 120)
+		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " minutes", seconds / 60);
+	else
+		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " s", seconds);
+	return out;
 }
 
 /*
@@ -162,7 +189,7 @@ show_identity(struct page *p, const json_t *relay)
 		enum health h = left <= 0 ? BROKEN : renewal_is_late(p, id) ? WARNING : WELL;
 
 		line(p, h, "identity", "%s, serial %s, %s left%s", str(id, "id", "?"), str(id, "serial", "?"),
-		    print_lifetime(left, left_text),
+		    lifetime(left, left_text),
 		    h == WELL      ? ""
 		    : h == WARNING ? ": renewal is late, see tulle-certd's log"
 		                   : ": EXPIRED, peers refuse it; see tulle-certd's log and the clock");
@@ -233,10 +260,19 @@ show_relayd(struct page *p)
 {
 	const json_t *relay = json_object_get(p->relayd, "relay"), *config = json_object_get(relay, "config");
 	const char *error = str(p->relayd, "last_error", ""), *last_good = str(p->relayd, "last_good", NULL);
+	const char *unread = str(json_object_get(p->relayd, "addresses"), "error", "");
 
 	if (p->relayd == NULL) {
 		line(p, BROKEN, "relayd", "%s; where the rules are in place new connections are refused: start tulle-relayd, or "
 		    "remove the rules with tulle-nfrules remove", p->why[1] != NULL ? p->why[1] : "no answer");
+		return;
+	}
+	if (*unread != '\0')
+		line(p, BROKEN, "addresses", "%s; those known before count as this host's: policies for workloads at other addresses "
+		    "are not found", unread);
+	if (!json_is_object(relay) && json_is_true(json_object_get(p->relayd, "silent"))) {
+		line(p, BROKEN, "relayd", "the relay process does not answer; if that lasts, its parent (pid %" JSON_INTEGER_FORMAT
+		    ") starts another", num(p->relayd, "parent_pid"));
 		return;
 	}
 	if (!json_is_object(relay)) {

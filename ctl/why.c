@@ -9,7 +9,6 @@
 #include "base/cli.h"
 #include "base/text.h"
 #include "certd.h"
-#include "print.h"
 #include "verbs.h"
 
 static const char usage_text[] =
@@ -67,7 +66,8 @@ why_main(int argc, char **argv)
 	if (r == NULL)
 		return EXIT_FAILURE;
 	if (json) {
-		print_json(r);
+		(void)json_dumpf(r, stdout, JSON_INDENT(2));
+		(void)putchar('\n');
 	} else {
 		show(r);
 	}

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -23,16 +25,13 @@ compare(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct addr));
 }
 
-/* All addresses in a fixed order, so that two looks can be compared. */
-static size_t
-read_addresses(struct addr *out)
+/* All addresses of <list> once each and in a fixed order, so that two looks can be compared.  TULLE_ELIMIT. */
+static enum tulle_err
+collect(const struct ifaddrs *list, struct addr *out, size_t *ret_n)
 {
-	struct ifaddrs *list, *i;
-	size_t n = 0;
+	size_t n = 0, kept = 0;
 
-	if (getifaddrs(&list) == -1)
-		return 0;
-	for (i = list; i != NULL && n < WIRE_LOCAL_MAX; i = i->ifa_next) {
+	for (const struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
 		struct addr a;
 		socklen_t len = i->ifa_addr == NULL                    ? 0
 		                : i->ifa_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
@@ -40,24 +39,69 @@ read_addresses(struct addr *out)
 
 		if (len == 0 || addr_from_sockaddr(&a, i->ifa_addr, len) != TULLE_OK || addr_is_loopback(&a))
 			continue;
-		a.port = 0;
-		out[n++] = a;
+		if (n == WIRE_LOCAL_MAX)
+			return TULLE_ELIMIT;
+		memset(&out[n], 0, sizeof(out[n])); /* padding is compared, too */
+		out[n].family = a.family;
+		memcpy(out[n].ip, a.ip, sizeof(a.ip));
+		n++;
 	}
-	freeifaddrs(list);
 	qsort(out, n, sizeof(out[0]), compare);
-	return n;
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || compare(&out[kept - 1], &out[i]) != 0)
+			out[kept++] = out[i];
+	*ret_n = kept;
+	return TULLE_OK;
 }
 
-bool
-files_addresses_changed(struct files *f)
+static enum tulle_err
+read_addresses(struct addr *out, size_t *ret_n)
 {
-	struct addr now[WIRE_LOCAL_MAX];
-	size_t n = read_addresses(now);
-	bool changed = n != f->n_local || memcmp(now, f->local, n * sizeof(now[0])) != 0;
+	struct ifaddrs *list;
+	enum tulle_err e;
 
+	if (getifaddrs(&list) == -1)
+		return TULLE_ESYS;
+	e = collect(list, out, ret_n);
+	freeifaddrs(list);
+	return e;
+}
+
+/* Said once when it begins and once when it is over, not at every look. */
+static void
+tell_trouble(struct files *f, enum tulle_err e)
+{
+	bool before = f->trouble[0] != '\0';
+
+	if (e == TULLE_OK)
+		f->trouble[0] = '\0';
+	else if (e == TULLE_ELIMIT)
+		(void)snprintf(f->trouble, sizeof(f->trouble), "this host has more than %d addresses", WIRE_LOCAL_MAX);
+	else
+		(void)snprintf(f->trouble, sizeof(f->trouble), "the addresses of this host cannot be read: %s",
+		    e == TULLE_ESYS ? log_errno_text(errno) : tulle_strerror(e));
+	if (e != TULLE_OK && !before && f->known)
+		log_error("addresses of this host: the old list stays", LF_STR("reason", f->trouble),
+		    LF_UINT("addresses", f->n_local));
+	else if (e == TULLE_OK && before)
+		log_info("addresses of this host can be read again");
+}
+
+enum tulle_err
+files_addresses(struct files *f, bool *ret_changed)
+{
+	struct addr AUTO_FREE *now = calloc(WIRE_LOCAL_MAX, sizeof(*now));
+	size_t n = 0;
+	enum tulle_err e = now != NULL ? read_addresses(now, &n) : TULLE_ENOMEM;
+
+	tell_trouble(f, e);
+	if (e != TULLE_OK)
+		return e;
+	*ret_changed = !f->known || n != f->n_local || memcmp(now, f->local, n * sizeof(now[0])) != 0;
 	memcpy(f->local, now, n * sizeof(now[0]));
 	f->n_local = n;
-	return changed;
+	f->known = true;
+	return TULLE_OK;
 }
 
 static char *
@@ -103,10 +147,16 @@ read_host_file(struct manifest_files *files, struct problems *problems)
 enum tulle_err
 files_read(struct files *f, int *ret_fd, char **ret_error)
 {
-	struct problems *problems = calloc(1, sizeof(*problems));
 	struct manifest_files files = { 0 };
+	struct problems *problems;
+	bool changed;
 	enum tulle_err e;
 
+	if (files_addresses(f, &changed) != TULLE_OK && !f->known) {
+		*ret_error = strdup(f->trouble);
+		return TULLE_EINVAL;
+	}
+	problems = calloc(1, sizeof(*problems));
 	if (problems == NULL)
 		return TULLE_ENOMEM;
 	problems_init(problems);
@@ -117,7 +167,6 @@ files_read(struct files *f, int *ret_fd, char **ret_error)
 		e = bundle_pack(ret_fd, files.items, files.n);
 	if (e == TULLE_EINVAL)
 		*ret_error = problem_text(problems);
-	(void)files_addresses_changed(f);
 	manifest_files_free(&files);
 	problems_free(problems);
 	free(problems);

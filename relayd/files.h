@@ -16,18 +16,27 @@
 struct files {
 	struct addr local[WIRE_LOCAL_MAX]; /* this host's addresses, loopback left out */
 	size_t n_local;
+	bool known;        /* they have been read at least once */
+	char trouble[160]; /* why the last look at them failed; "": it did not */
 };
 
 /*
  * Reads tulle.yaml and mesh.d into one sealed memory file (bundle.h), which
  * is the caller's, and the addresses into <f>.  On failure *ret_error is the
  * text of what could not be read, the caller's to free(); may be NULL.
- * TULLE_EINVAL (a file), TULLE_ENOMEM, TULLE_ESYS.
+ * TULLE_EINVAL (a file, or the addresses were never read), TULLE_ENOMEM,
+ * TULLE_ESYS.
  */
 enum tulle_err files_read(struct files *f, int *ret_fd, char **ret_error);
 
-/* Looks at the addresses again; true if they are others now. */
-bool files_addresses_changed(struct files *f);
+/*
+ * Looks at the addresses again; *ret_changed: they are others now.  Which
+ * policies hold depends on what is ours, so a list that cannot be read whole
+ * is none: on failure the old one stays, <f>->trouble says why, and the first
+ * of several failures in a row is logged.
+ * TULLE_ESYS, TULLE_ELIMIT (more than WIRE_LOCAL_MAX), TULLE_ENOMEM.
+ */
+enum tulle_err files_addresses(struct files *f, bool *ret_changed);
 
 /*
  * Connects to the Workload API: SPIFFE_ENDPOINT_SOCKET (unix:///path) if it

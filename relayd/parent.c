@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/paths.h"
+#include "callers.h"
 #include "child.h"
 #include "consumers.h"
 #include "files.h"
@@ -20,25 +21,17 @@
 #include "io/notify.h"
 #include "lastgood.h"
 #include "msg/msg.h"
+#include "pulse.h"
+#include "supply.h"
 #include "wire.h"
 
 #define NAME "tulle-relayd"
-#define ANSWER_MS 10000       /* how long a caller of the control socket waits for the relay process */
+#define ANSWER_MS 2000        /* how long a question waits for the relay process: "tulle status" gives up after 3 s */
+#define RELOAD_MS 25000       /* how long a reload waits: "tulle reload" gives up after 30 s */
 #define STATUS_MAX (16u << 20)
-#define ADDRESS_CHECK_MS 10000
 #define RESTART_MIN_MS 50
 #define RESTART_MAX_MS 1000   /* a new relay process is up within a second */
 #define STABLE_MS 5000        /* a process that lived so long starts the next at once */
-
-/* A caller who waits for an answer of the relay process. */
-struct waiting {
-	LIST_ENTRY(waiting) link;
-	struct ctl_call *call;
-	struct timer late;
-	struct parent *parent;
-	enum { WAIT_STATUS, WAIT_PROCESS, WAIT_RELOAD } what;
-	uint64_t id;      /* of the question, or the generation */
-};
 
 struct parent {
 	const struct parent_start *start;
@@ -50,220 +43,21 @@ struct parent {
 	struct events_writer *counters;
 	int segment, doorbell;
 	struct ctl_server *control;
-	LIST_HEAD(, waiting) waiting;
+	struct callers callers;
 	uint64_t next_id;
-	uint64_t generation;      /* of the newest configuration sent */
-	int good;                 /* sealed: the last configuration that was accepted, or -1 */
-	int sent;                 /* sealed: the one under way, or -1 */
-	uint64_t sent_as;         /* the generation of <sent> */
-	struct {
-		int fd;           /* sealed: of an earlier run, under way because the files are no good, or -1 */
-		uint64_t sent_as;
-		int64_t when;     /* it was accepted; 0 once a configuration of this run is in force */
-	} last_good;
-	bool addresses_changed;   /* and the relay process does not know yet */
-	struct files files;       /* what the machine looks like: local addresses */
-	struct timer addresses;
+	struct supply supply;     /* of the relay process with configuration */
 	struct timer restart;
 	uint64_t restart_ms;
 	uint64_t born_ms;
 	unsigned int starts;
+	struct pulse pulse;       /* does the relay process answer? */
+	struct timer pulse_round;
 	bool ready;
 	bool stopping;
 	struct timer kill;
-	struct timer watchdog;
-	char last_error[1024];
+	struct timer watchdog;    /* systemd's, for this process */
 	struct msg msg;
 };
-
-static void spawn(struct parent *p);
-
-static void
-answer(struct waiting *w, json_t *result, const char *error)
-{
-	LIST_REMOVE(w, link);
-	timer_clear(w->parent->loop, &w->late);
-	if (error != NULL)
-		ctl_fail(w->call, "%s", error);
-	else
-		ctl_ok(w->call, result);
-	free(w);
-}
-
-/* ---- configuration --------------------------------------------------------------- */
-
-static void
-keep(int *slot, int fd)
-{
-	if (*slot != -1)
-		(void)close(*slot);
-	*slot = fd;
-}
-
-/* Sends sealed files to the relay process under a new generation. */
-static enum tulle_err
-send_config(struct parent *p, int fd)
-{
-	size_t n = p->files.n_local;
-	struct wire_config *c = calloc(1, sizeof(*c) + n * sizeof(c->local[0]));
-	enum tulle_err e;
-
-	if (c == NULL)
-		return TULLE_ENOMEM;
-	c->generation = ++p->generation;
-	c->n_local = (uint32_t)n;
-	memcpy(c->local, p->files.local, n * sizeof(c->local[0]));
-	e = msg_send(p->child.channel, WIRE_CONFIG, c, sizeof(*c) + n * sizeof(c->local[0]), &fd, 1);
-	free(c);
-	return e;
-}
-
-/* Reads all files and hands them over.  What is wrong with them the relay process says. */
-static enum tulle_err
-reload(struct parent *p, char **ret_error)
-{
-	int fd = -1;
-	enum tulle_err e = files_read(&p->files, &fd, ret_error);
-
-	if (e != TULLE_OK)
-		return e;
-	keep(&p->sent, fd);
-	if (p->child.pid == 0)
-		return TULLE_EUNAVAIL;
-	p->sent_as = p->generation + 1;
-	return send_config(p, fd);
-}
-
-/*
- * Neither files nor an earlier configuration: the policy is unknown, so
- * nothing may be assumed, neither that traffic outside the mesh may pass nor
- * who may come in.
- */
-static void
-nothing_in_force(const char *error)
-{
-	log_error("no configuration is in force: all connections are refused until a reload succeeds", LF_STR("last_good", error));
-}
-
-/* The files are no good and none are in force: what was in force in an earlier run is better than nothing. */
-static void
-fall_back(struct parent *p)
-{
-	int fd = -1;
-	enum tulle_err e = lastgood_open(&fd, &p->last_good.when);
-
-	if (e != TULLE_OK) {
-		nothing_in_force(e == TULLE_ENOENT ? "none was kept" : e == TULLE_ESYS ? log_errno_text(errno) : tulle_strerror(e));
-		return;
-	}
-	keep(&p->last_good.fd, fd);
-	if (p->child.pid == 0)
-		return; /* the next relay process gets it */
-	p->last_good.sent_as = p->generation + 1;
-	(void)send_config(p, fd);
-}
-
-static void
-fell_back(struct parent *p, bool ok, const char *problems)
-{
-	char when[LASTGOOD_WHEN];
-
-	if (ok) {
-		keep(&p->good, p->last_good.fd);
-		log_warn("running on the last good configuration", LF_STR("accepted", lastgood_when(p->last_good.when, when)),
-		    LF_STR("refused", p->last_error));
-	} else {
-		(void)close(p->last_good.fd);
-		p->last_good.when = 0;
-		nothing_in_force(problems);
-	}
-	p->last_good.fd = -1;
-}
-
-/* The relay process took the files. */
-static void
-accepted(struct parent *p)
-{
-	enum tulle_err e;
-
-	keep(&p->good, p->sent);
-	p->last_good.when = 0;
-	e = lastgood_keep(p->good, clock_wall_sec());
-	if (e != TULLE_OK)
-		log_warn("the configuration cannot be kept for a start with bad files", LF_STR("folder", paths_var("relayd")),
-		    LF_ERR(e), LF_ERRNO);
-}
-
-static void
-refused(struct parent *p, uint64_t generation, const char *text)
-{
-	if (p->good != -1) {
-		log_error("configuration refused: the old one stays", LF_UINT("generation", generation), LF_STR("problems", text));
-		return;
-	}
-	log_error("configuration refused: there is no old one", LF_UINT("generation", generation), LF_STR("problems", text));
-	if (p->sent == -1) /* else newer files are being looked at */
-		fall_back(p);
-}
-
-static void
-on_config_result(struct parent *p, const struct msg *m)
-{
-	struct wire_result head;
-	struct waiting *w, *next;
-	char *text;
-
-	if (m->len < sizeof(head))
-		return;
-	memcpy(&head, m->body, sizeof(head));
-	text = strndup((const char *)m->body + sizeof(head), m->len - sizeof(head));
-	if (text == NULL)
-		return;
-	if (p->last_good.fd != -1 && head.generation == p->last_good.sent_as) {
-		fell_back(p, head.ok, text);
-		free(text);
-		return;
-	}
-	if (!head.ok || head.generation == p->sent_as) /* old files under new addresses do not make the newest ones right */
-		(void)snprintf(p->last_error, sizeof(p->last_error), "%s", head.ok ? "" : text);
-	if (head.generation == p->sent_as && p->sent != -1) {
-		if (head.ok)
-			accepted(p);
-		else
-			(void)close(p->sent);
-		p->sent = -1;
-	}
-	if (!head.ok)
-		refused(p, head.generation, text);
-	for (w = LIST_FIRST(&p->waiting); w != NULL; w = next) {
-		next = LIST_NEXT(w, link);
-		if (w->what != WAIT_RELOAD || w->id != head.generation)
-			continue;
-		if (head.ok)
-			answer(w, json_pack("{s:I, s:s}", "generation", (json_int_t)head.generation, "warnings", text), NULL);
-		else
-			answer(w, NULL, text);
-	}
-	free(text);
-}
-
-/* Addresses come and go (DHCP, VPNs): what is "local" must follow. */
-static void
-addresses_due(struct timer *t)
-{
-	struct parent *p = CONTAINER_OF(t, struct parent, addresses);
-
-	if (files_addresses_changed(&p->files)) {
-		log_info("addresses of this host changed", LF_UINT("addresses", p->files.n_local));
-		p->addresses_changed = true;
-	}
-	/* Not behind newer files that are still being looked at: these would be replaced by the old ones. */
-	if (p->addresses_changed && p->good != -1 && p->sent == -1 && p->child.pid != 0) {
-		p->addresses_changed = false;
-		(void)send_config(p, p->good);
-	}
-	timer_set(p->loop, t, ADDRESS_CHECK_MS, addresses_due);
-}
 
 /* ---- what the relay process says ----------------------------------------------------- */
 
@@ -279,67 +73,104 @@ on_dial(struct parent *p)
 	(void)msg_send(p->child.channel, WIRE_IDENTITY, &answer_body, sizeof(answer_body), &fd, fd != -1 ? 1 : 0);
 }
 
-/* Takes the relay process's part over. */
+/* What "status" answers; <relay> is the relay process's part, taken over; NULL: there is none. */
 static json_t *
-status_of(const struct parent *p, json_t *relay)
+status_json(struct parent *p, json_t *relay)
 {
 	char when[LASTGOOD_WHEN];
+	json_t *addresses = json_pack("{s:i, s:s}", "known", (int)p->supply.files.n_local, "error", p->supply.files.trouble);
 
-	return json_pack("{s:i, s:i, s:b, s:s, s:s?, s:b, s:o}", "parent_pid", (int)getpid(), "starts", (int)p->starts, "ready",
-	    p->ready, "last_error", p->last_error, "last_good",
-	    p->last_good.when != 0 ? lastgood_when(p->last_good.when, when) : NULL, "telemetry_attached",
-	    consumers_attached(p->consumers), "relay", relay);
+	return json_pack("{s:i, s:i, s:b, s:s, s:s?, s:b, s:b, s:o, s:o}", "parent_pid", (int)getpid(), "starts",
+	    (int)p->starts, "ready", relay != NULL && p->ready, "last_error", p->supply.error, "last_good",
+	    p->supply.last_good != 0 ? lastgood_when(p->supply.last_good, when) : NULL, "telemetry_attached",
+	    consumers_attached(p->consumers), "silent", relay == NULL && p->child.pid != 0, "addresses", addresses, "relay",
+	    relay != NULL ? relay : json_null());
 }
 
-static void
+/* What "process" answers. */
+static json_t *
+process_json(const json_t *relay)
+{
+	json_t *self = ctl_process(NAME);
+
+	if (relay != NULL)
+		(void)json_object_set_new(self, "children", json_pack("[O]", json_object_get(relay, "process")));
+	return self;
+}
+
+static enum tulle_err
 on_status_reply(struct parent *p, struct msg *m)
 {
 	struct wire_status head;
-	struct waiting *w;
+	struct ctl_call *call;
 	int AUTO_FD fd = msg_take_fd(m, 0);
 	char AUTO_FREE *text = NULL;
 	json_t *relay;
 	size_t len;
+	enum tulle_err e = wire_take_text(m, &head, sizeof(head), &text, &len);
 
-	if (m->len < sizeof(head))
-		return;
-	len = m->len - sizeof(head);
-	if (fd == -1)
-		text = strndup((const char *)m->body + sizeof(head), len);
-	else if (msg_unseal(fd, STATUS_MAX, &text, &len) != TULLE_OK)
-		return;
-	memcpy(&head, m->body, sizeof(head));
-	LIST_FOREACH(w, &p->waiting, link)
-		if (w->what != WAIT_RELOAD && w->id == head.id)
-			break;
-	if (w == NULL)
-		return;
-	relay = text != NULL ? json_loadb(text, len, 0, NULL) : NULL;
-	if (w->what == WAIT_PROCESS) {
-		json_t *self = ctl_process(NAME);
-
-		(void)json_object_set_new(self, "children", json_pack("[O]", json_object_get(relay, "process")));
-		json_decref(relay);
-		answer(w, self, NULL);
-		return;
+	if (e == TULLE_OK && fd != -1) {
+		free(PTR_TAKE(text));
+		e = msg_unseal(fd, STATUS_MAX, &text, &len);
 	}
-	answer(w, status_of(p, relay != NULL ? relay : json_null()), NULL);
+	if (e != TULLE_OK)
+		return e;
+	relay = json_loadb(text, len, 0, NULL);
+	if ((call = callers_take(&p->callers, WAIT_PROCESS, head.id)) != NULL)
+		ctl_ok(call, process_json(relay));
+	else if ((call = callers_take(&p->callers, WAIT_STATUS, head.id)) != NULL)
+		ctl_ok(call, status_json(p, json_incref(relay)));
+	json_decref(relay);
+	return TULLE_OK;
 }
 
-static void
+static enum tulle_err
 on_ready(struct parent *p, const struct msg *m)
 {
 	struct wire_flag flag;
+	enum tulle_err e = wire_take(m, &flag, sizeof(flag));
 
-	if (m->len != sizeof(flag))
-		return;
-	memcpy(&flag, m->body, sizeof(flag));
+	if (e != TULLE_OK)
+		return e;
 	p->ready = flag.on != 0;
 	if (p->ready) {
 		log_info("ready");
 		notify_send("READY=1\nSTATUS=serving");
 	} else {
 		notify_send("STATUS=not ready");
+	}
+	return TULLE_OK;
+}
+
+static enum tulle_err
+on_pong(struct parent *p, const struct msg *m)
+{
+	struct wire_ping pong;
+	enum tulle_err e = wire_take(m, &pong, sizeof(pong));
+
+	if (e == TULLE_OK)
+		pulse_answered(&p->pulse, pong.id);
+	return e;
+}
+
+/* TULLE_EPEER: nothing else is its business, it may be somebody else by now. */
+static enum tulle_err
+on_message(struct parent *p, struct msg *m)
+{
+	switch (m->type) {
+	case WIRE_CONFIG_RESULT:
+		return supply_answered(&p->supply, m);
+	case WIRE_DIAL:
+		on_dial(p);
+		return TULLE_OK;
+	case WIRE_STATUS_REPLY:
+		return on_status_reply(p, m);
+	case WIRE_READY:
+		return on_ready(p, m);
+	case WIRE_PONG:
+		return on_pong(p, m);
+	default:
+		return TULLE_EPEER;
 	}
 }
 
@@ -351,31 +182,25 @@ channel_ready(struct watch *w, uint32_t events)
 
 	(void)events;
 	while ((e = msg_recv(w->fd, &p->msg)) == TULLE_OK) {
-		switch (p->msg.type) {
-		case WIRE_CONFIG_RESULT:
-			on_config_result(p, &p->msg);
-			break;
-		case WIRE_DIAL:
-			on_dial(p);
-			break;
-		case WIRE_STATUS_REPLY:
-			on_status_reply(p, &p->msg);
-			break;
-		case WIRE_READY:
-			on_ready(p, &p->msg);
-			break;
-		default: /* nothing else is its business: it may be somebody else by now */
-			log_error("the relay process said something it must not: killed", LF_UINT("type", p->msg.type));
-			(void)kill(p->child.pid, SIGKILL);
-			break;
-		}
+		e = on_message(p, &p->msg);
 		msg_close(&p->msg);
+		if (e == TULLE_EPEER)
+			break;
+		if (e != TULLE_OK)
+			log_error("an answer of the relay process is lost", LF_ERR(e), LF_ERRNO);
 	}
-	if (e != TULLE_AGAIN)
-		loop_del(p->loop, w); /* SIGCHLD says the rest */
+	if (e == TULLE_AGAIN)
+		return;
+	loop_del(p->loop, w); /* SIGCHLD says the rest */
+	if (e == TULLE_EPEER) {
+		log_error("the relay process said something it must not: killed", LF_UINT("type", p->msg.type));
+		(void)kill(p->child.pid, SIGKILL);
+	}
 }
 
 /* ---- the relay process's life ------------------------------------------------------------ */
+
+static void restart_due(struct timer *t);
 
 static void
 spawn(struct parent *p)
@@ -385,25 +210,22 @@ spawn(struct parent *p)
 	const struct wire_flag attached = { .on = consumers_attached(p->consumers) };
 	enum tulle_err e = child_start(&p->child, &start, p->start->sockets.n);
 
+	if (e == TULLE_OK)
+		e = loop_add(p->loop, &p->channel, p->child.channel, EPOLLIN, channel_ready);
 	if (e != TULLE_OK) {
-		log_error("cannot start the relay process", LF_ERR(e), LF_ERRNO);
+		log_error("cannot start the relay process: trying again", LF_ERR(e), LF_ERRNO, LF_UINT("in_ms", RESTART_MAX_MS));
+		if (p->child.pid != 0)
+			(void)kill(p->child.pid, SIGKILL); /* its end starts the next */
+		else
+			timer_set(p->loop, &p->restart, RESTART_MAX_MS, restart_due);
 		return;
 	}
 	p->starts++;
 	p->born_ms = loop_now(p->loop);
+	pulse_start(&p->pulse);
 	events_count(p->counters, COUNT_RELAY_STARTS);
-	(void)loop_add(p->loop, &p->channel, p->child.channel, EPOLLIN, channel_ready);
 	(void)msg_send(p->child.channel, WIRE_CONSUMER, &attached, sizeof(attached), NULL, 0);
-	if (p->good != -1) {
-		keep(&p->sent, -1); /* it may have been the end of the last process */
-		(void)send_config(p, p->good);
-	} else if (p->sent != -1) {
-		p->sent_as = p->generation + 1;
-		(void)send_config(p, p->sent);
-	} else if (p->last_good.fd != -1) {
-		p->last_good.sent_as = p->generation + 1;
-		(void)send_config(p, p->last_good.fd);
-	}
+	supply_begin(&p->supply, p->child.channel);
 }
 
 static void
@@ -418,13 +240,11 @@ restart_due(struct timer *t)
 static void
 child_died(struct parent *p, int status)
 {
-	struct waiting *w;
-
+	supply_ended(&p->supply);
 	loop_del(p->loop, &p->channel);
 	child_forget(&p->child);
 	p->ready = false;
-	while ((w = LIST_FIRST(&p->waiting)) != NULL)
-		answer(w, NULL, "the relay process ended; a new one is being started");
+	callers_give_up(&p->callers, "the relay process ended; a new one is being started");
 	if (p->stopping) {
 		loop_stop(p->loop);
 		return;
@@ -437,6 +257,29 @@ child_died(struct parent *p, int status)
 	p->restart_ms = p->restart_ms == 0 ? RESTART_MIN_MS : p->restart_ms * 2;
 	if (p->restart_ms > RESTART_MAX_MS)
 		p->restart_ms = RESTART_MAX_MS;
+}
+
+/*
+ * A process that hangs serves nobody and holds the listening sockets, so new
+ * connections would wait for ever: it is ended, and the next one serves them.
+ * While it drains relay.terminationGrace bounds it instead.
+ */
+static void
+pulse_due(struct timer *t)
+{
+	struct parent *p = CONTAINER_OF(t, struct parent, pulse_round);
+	struct wire_ping ping;
+
+	timer_set(p->loop, t, PULSE_MS, pulse_due);
+	if (p->child.pid == 0 || p->stopping)
+		return;
+	if (pulse_round(&p->pulse, offer_busy(&p->supply.offer), &ping.id)) {
+		(void)msg_send(p->child.channel, WIRE_PING, &ping, sizeof(ping), NULL, 0);
+		supply_feed(&p->supply);
+		return;
+	}
+	log_error("the relay process does not answer: killed", LF_INT("pid", p->child.pid));
+	(void)kill(p->child.pid, SIGKILL);
 }
 
 static void
@@ -473,14 +316,13 @@ on_signal(void *arg, int signo)
 {
 	struct parent *p = arg;
 	char AUTO_FREE *error = NULL;
+	uint64_t ticket;
 	pid_t pid;
 	int status;
 
 	switch (signo) {
 	case SIGHUP:
-		if (reload(p, &error) != TULLE_OK)
-			log_error(p->good != -1 ? "reload failed: the old configuration stays" : "reload failed: there is no old configuration",
-			    LF_STR("problems", error));
+		(void)supply_reload(&p->supply, &ticket, &error);
 		break;
 	case SIGCHLD:
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
@@ -496,52 +338,40 @@ on_signal(void *arg, int signo)
 /* ---- control socket ------------------------------------------------------------------------ */
 
 static void
-answer_late(struct timer *t)
+answer_late(void *arg, struct ctl_call *call, enum wait what)
 {
-	struct waiting *w = CONTAINER_OF(t, struct waiting, late);
+	struct parent *p = arg;
 
-	answer(w, NULL, "the relay process does not answer");
+	if (what == WAIT_RELOAD)
+		ctl_fail(call, "the relay process has not answered yet; tulle status says when it has");
+	else
+		ctl_ok(call, what == WAIT_STATUS ? status_json(p, NULL) : process_json(NULL));
 }
 
+/* Status and process are the same question to the relay process. */
 static void
-wait_for_relay(struct parent *p, struct ctl_call *call, int what, uint64_t id)
+ask(struct parent *p, struct ctl_call *call, enum wait what)
 {
-	struct waiting *w = calloc(1, sizeof(*w));
+	const struct wire_status q = { .id = ++p->next_id };
 
-	if (w == NULL) {
-		ctl_fail(call, "out of memory");
-		return;
-	}
-	*w = (struct waiting){ .call = call, .parent = p, .what = what, .id = id };
-	LIST_INSERT_HEAD(&p->waiting, w, link);
-	timer_set(p->loop, &w->late, ANSWER_MS, answer_late);
+	if (p->child.pid != 0 && msg_send(p->child.channel, WIRE_STATUS, &q, sizeof(q), NULL, 0) == TULLE_OK)
+		callers_wait(&p->callers, call, what, q.id, ANSWER_MS);
+	else
+		answer_late(p, call, what);
 }
 
 static void
 run_status(void *arg, struct ctl_call *call, const json_t *args)
 {
-	struct parent *p = arg;
-	const struct wire_status q = { .id = ++p->next_id };
-
 	(void)args;
-	if (p->child.pid == 0 || msg_send(p->child.channel, WIRE_STATUS, &q, sizeof(q), NULL, 0) != TULLE_OK) {
-		ctl_ok(call, status_of(p, json_null()));
-		return;
-	}
-	wait_for_relay(p, call, WAIT_STATUS, q.id);
+	ask(arg, call, WAIT_STATUS);
 }
 
 static void
 run_process(void *arg, struct ctl_call *call, const json_t *args)
 {
-	struct parent *p = arg;
-	const struct wire_status q = { .id = ++p->next_id };
-
 	(void)args;
-	if (p->child.pid == 0 || msg_send(p->child.channel, WIRE_STATUS, &q, sizeof(q), NULL, 0) != TULLE_OK)
-		ctl_ok(call, ctl_process(NAME));
-	else
-		wait_for_relay(p, call, WAIT_PROCESS, q.id);
+	ask(arg, call, WAIT_PROCESS);
 }
 
 static void
@@ -549,13 +379,14 @@ run_reload(void *arg, struct ctl_call *call, const json_t *args)
 {
 	struct parent *p = arg;
 	char AUTO_FREE *error = NULL;
-	enum tulle_err e = reload(p, &error);
+	uint64_t ticket;
+	enum tulle_err e = supply_reload(&p->supply, &ticket, &error);
 
 	(void)args;
 	if (e == TULLE_OK)
-		wait_for_relay(p, call, WAIT_RELOAD, p->generation);
+		callers_wait(&p->callers, call, WAIT_RELOAD, ticket, RELOAD_MS);
 	else
-		ctl_fail(call, "%s", error != NULL ? error : e == TULLE_EUNAVAIL ? "the relay process is not running" : tulle_strerror(e));
+		ctl_fail(call, "%s", error != NULL ? error : tulle_strerror(e));
 }
 
 static const struct ctl_command commands[] = {
@@ -609,6 +440,8 @@ start(struct parent *p)
 		e = ctl_serve_fd(&p->control, p->loop, p->start->control, NAME, commands, p);
 	if (e != TULLE_OK)
 		return e;
+	callers_init(&p->callers, p->loop, answer_late, p);
+	supply_init(&p->supply, p->loop, &p->callers);
 	p->counters = events_writer(p->events, workers + 1);
 	return TULLE_OK;
 }
@@ -617,27 +450,27 @@ int
 parent_main(const struct parent_start *s)
 {
 	struct parent *p = calloc(1, sizeof(*p));
-	char *error = NULL;
+	char AUTO_FREE *error = NULL;
+	uint64_t ticket;
 	enum tulle_err e;
 
 	if (p == NULL)
 		return EXIT_FAILURE;
-	*p = (struct parent){ .start = s, .channel = WATCH_INIT, .segment = -1, .doorbell = -1, .good = -1, .sent = -1,
-		.last_good.fd = -1 };
+	*p = (struct parent){ .start = s, .channel = WATCH_INIT, .segment = -1, .doorbell = -1 };
 	child_forget(&p->child);
 	e = start(p);
 	if (e != TULLE_OK) {
 		log_error("cannot start", LF_ERR(e), LF_ERRNO);
 		return EXIT_FAILURE;
 	}
-	if (files_read(&p->files, &p->sent, &error) != TULLE_OK) {
-		log_error("configuration cannot be read", LF_STR("problems", error));
-		(void)snprintf(p->last_error, sizeof(p->last_error), "%s", error != NULL ? error : "");
-		free(error);
-		fall_back(p);
+	/* Files can be mended while it runs.  Without this host's addresses no policy would find its workload: no start. */
+	if (supply_reload(&p->supply, &ticket, &error) != TULLE_OK) {
+		if (!p->supply.files.known)
+			return EXIT_FAILURE;
+		supply_fall_back(&p->supply);
 	}
 	spawn(p);
-	timer_set(p->loop, &p->addresses, ADDRESS_CHECK_MS, addresses_due);
+	timer_set(p->loop, &p->pulse_round, PULSE_MS, pulse_due);
 	if (notify_watchdog_ms() > 0)
 		watchdog_due(&p->watchdog);
 	e = loop_run(p->loop);

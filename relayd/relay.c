@@ -15,12 +15,13 @@
 #include "events/write.h"
 #include "health.h"
 #include "identity.h"
-#include "io/privileges.h"
+#include "loader.h"
 #include "mailbox.h"
 #include "msg/msg.h"
+#include "report.h"
 #include "self.h"
+#include "syscalls.h"
 #include "tls/context.h"
-#include "tls/spiffe.h"
 #include "wire.h"
 
 #define MEMORY_CHECK_MS 1000
@@ -44,32 +45,15 @@ struct relay {
 	struct health *health;
 	struct self self;
 	struct timer memory;
-	atomic_bool overloaded;           /* limits.memory is reached: workers let nobody new in */
-	const struct snapshot *snapshot;  /* in force; NULL until the first good configuration */
-	struct bundle files;              /* what it was made of, to make it again when our trust domain becomes known */
-	struct wire_config *where;        /* and this host's addresses; owned */
-	char trust_domain[SPIFFE_TD_MAX + 1]; /* of our own identity; "" until it is here */
-	bool trust_domain_given;          /* the files name one */
+	struct budget budget;             /* of all workers together */
+	struct loader loader;             /* has the snapshot in force */
+	struct reporter reporter;
 	struct identity_set *set;         /* in force */
 	bool ready;
 	bool draining;
 	int status;
 	struct msg msg;                   /* scratch: 64 KiB */
 };
-
-/*
- * Everything that the relay process may ask of the kernel, once its threads
- * and its memory are set up.  sysinfo is qsort()'s, which asks how much
- * memory there is when it sorts more than a kilobyte.
- */
-static const char *const syscalls[] = { "accept4", "bind", "brk", "clock_gettime", "clock_nanosleep", "clone", "clone3",
-	"close", "connect", "dup", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "exit", "exit_group",
-	"fcntl", "fstat", "fsync", "ftruncate", "futex", "getdents64", "getegid", "geteuid", "getgid", "getpeername", "getpid",
-	"getrandom", "getsockname", "getsockopt", "gettid", "getuid", "listen", "lseek", "madvise", "memfd_create", "mmap",
-	"mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "poll", "pread64", "prlimit64", "read", "recvfrom", "recvmsg",
-	"restart_syscall", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "sched_yield",
-	"sendmsg", "sendto", "set_robust_list", "setsockopt", "shutdown", "sigaltstack", "signalfd4", "socket", "sysinfo",
-	"tgkill", "write", "writev" };
 
 static void
 tell(struct relay *r, uint32_t type, const void *body, size_t len)
@@ -82,7 +66,7 @@ tell(struct relay *r, uint32_t type, const void *body, size_t len)
 static void
 update_ready(struct relay *r)
 {
-	bool ready = r->snapshot != NULL && r->set != NULL && !r->draining;
+	bool ready = r->loader.snapshot != NULL && r->set != NULL && !r->draining;
 	const struct wire_flag flag = { .on = ready };
 
 	if (ready == r->ready)
@@ -113,140 +97,96 @@ answer_config(struct relay *r, uint64_t generation, bool ok, const struct proble
 	events_count(r->counters, ok ? COUNT_CONFIG_OK : COUNT_CONFIG_FAILED);
 }
 
-/* What only a start can change is said, not silently ignored. */
 static void
-warn_unchanged(const struct host_config *now, const struct host_config *next, const char *file, struct problems *problems)
+answer_no_memory(struct relay *r, const struct msg *m)
 {
-	const struct {
-		const char *field;
-		bool same;
-	} table[] = {
-		{ "relay.workers", now->relay.workers == next->relay.workers },
-		{ "limits.connections", now->limits.connections == next->limits.connections },
-		{ "limits.memory", now->limits.memory == next->limits.memory },
-		{ "capture", now->capture.outbound == next->capture.outbound && now->capture.inbound == next->capture.inbound },
-		{ "ports", now->ports.outbound == next->ports.outbound && now->ports.inbound == next->ports.inbound &&
-		        now->ports.hbone == next->ports.hbone && now->ports.health == next->ports.health },
-		{ "users.relayd", strcmp(now->users.relayd, next->users.relayd) == 0 },
-		{ "telemetry.traces", now->telemetry.traces_ppm == next->telemetry.traces_ppm },
-	};
+	static const char text[] = "configuration: out of memory\n";
+	struct {
+		struct wire_result head;
+		char text[sizeof(text) - 1];
+	} answer = { .head.ok = 0 };
 
-	for (size_t i = 0; i < ARRAY_LEN(table); i++)
-		if (!table[i].same)
-			problem_warn(problems, (struct place){ .file = file }, table[i].field,
-			    "is another now; it takes effect when tulle-relayd is started again");
-}
-
-/* Where the files name no trust domain it is that of our own identity: certd makes one up for a host of its own. */
-static enum tulle_err
-load(struct relay *r, const struct bundle *b, const struct wire_config *c, struct problems *problems,
-    const struct snapshot **ret)
-{
-	struct host_config *host = NULL;
-	struct snapshot *fresh = NULL;
-	struct snapshot_input in = { .files = b->files + 1, .n_files = b->n - 1, .local = c->local, .n_local = c->n_local,
-		.previous = r->snapshot, .generation = c->generation };
-	enum tulle_err e = host_config_parse(&host, b->files[0].name, b->files[0].data, b->files[0].len, problems);
-
-	in.host = host;
-	if (e == TULLE_OK)
-		warn_unchanged(r->start->config, host, b->files[0].name, problems);
-	if (e == TULLE_OK && !host->trust_domain_given && r->trust_domain[0] != '\0')
-		host->trust_domain = r->trust_domain;
-	if (e == TULLE_OK)
-		e = snapshot_load(&fresh, &in, problems);
-	if (e == TULLE_OK) {
-		r->trust_domain_given = host->trust_domain_given;
-		*ret = fresh;
-	}
-	(void)host_config_free(host);
-	return e;
+	if (m->len < sizeof(answer.head.generation))
+		return;
+	memcpy(&answer.head.generation, m->body, sizeof(answer.head.generation));
+	memcpy(answer.text, text, sizeof(answer.text));
+	tell(r, WIRE_CONFIG_RESULT, &answer, offsetof(__typeof__(answer), text) + sizeof(answer.text));
 }
 
 static void
-put_in_force(struct relay *r, const struct snapshot *fresh)
+put_in_force(struct relay *r)
 {
-	(void)snapshot_unref(r->snapshot);
-	r->snapshot = fresh;
-	events_set(r->counters, COUNT_CONFIG_VERSION, fresh->generation);
+	const struct snapshot *s = r->loader.snapshot;
+
+	events_set(r->counters, COUNT_CONFIG_VERSION, s->generation);
 	for (unsigned int i = 0; i < r->nworkers; i++)
-		worker_configure(r->workers[i], fresh);
-	log_info("configuration in force", LF_UINT("generation", fresh->generation), LF_STR("revision", fresh->revision),
-	    LF_UINT("services", fresh->n_services), LF_UINT("endpoints", fresh->n_endpoints),
-	    LF_UINT("policies", fresh->n_policies));
+		worker_configure(r->workers[i], s);
+	log_info("configuration in force", LF_UINT("generation", s->generation), LF_STR("revision", s->revision),
+	    LF_UINT("services", s->n_services), LF_UINT("endpoints", s->n_endpoints), LF_UINT("policies", s->n_policies));
 }
 
-/* A copy of the message's body; NULL if it is malformed or memory is short. */
-static struct wire_config *
-take_where(const struct msg *m)
-{
-	const struct wire_config *c = (const struct wire_config *)(const void *)m->body;
-	struct wire_config *copy;
-
-	if (m->len < sizeof(*c) || m->len != sizeof(*c) + c->n_local * sizeof(c->local[0]))
-		return NULL;
-	copy = malloc(m->len);
-	if (copy != NULL)
-		memcpy(copy, c, m->len);
-	return copy;
-}
-
-static void
+static enum tulle_err
 on_config(struct relay *r, struct msg *m)
 {
 	struct problems *problems = calloc(1, sizeof(*problems));
-	struct wire_config *where = take_where(m);
-	const struct snapshot *fresh = NULL;
-	struct bundle b = { 0 };
+	struct wire_config *where = NULL;
+	struct bundle files = { 0 };
 	int AUTO_FD fd = msg_take_fd(m, 0);
-	enum tulle_err e;
+	uint64_t generation;
+	enum tulle_err e = problems != NULL ? wire_take_config(m, &where) : TULLE_ENOMEM;
 
-	if (problems == NULL || where == NULL) {
+	if (e != TULLE_OK) {
+		if (e == TULLE_ENOMEM) /* the parent waits for a word */
+			answer_no_memory(r, m);
 		free(problems);
-		free(where);
-		return;
+		return e;
 	}
+	generation = where->generation;
 	problems_init(problems);
-	e = bundle_unpack(&b, fd);
+	e = bundle_unpack(&files, fd);
 	if (e == TULLE_OK)
-		e = b.n > 0 ? load(r, &b, where, problems, &fresh) : TULLE_EPEER;
+		e = loader_take(&r->loader, &files, where, problems);
+	if (e == TULLE_OK)
+		put_in_force(r);
+	else
+		free(where);
 	if (e != TULLE_OK && problems->errors == 0)
 		problem_error(problems, (struct place){ .file = "configuration" }, NULL, "%s", tulle_strerror(e));
-	if (fresh != NULL)
-		put_in_force(r, fresh);
-	answer_config(r, where->generation, e == TULLE_OK, problems);
+	answer_config(r, generation, e == TULLE_OK, problems);
 	update_ready(r);
+	bundle_free(&files);
 	problems_free(problems);
 	free(problems);
-	if (fresh != NULL) {
-		bundle_free(&r->files);
-		free(r->where);
-		r->files = b;
-		r->where = where;
-	} else {
-		bundle_free(&b);
-		free(where);
-	}
+	return TULLE_OK;
 }
 
-/* Our trust domain became known, or is another now: who is expected where must be worked out again. */
+/*
+ * Our trust domain became known, or is another now.  If the files in force
+ * cannot be loaded under it nobody asked who could be told, so the parent
+ * is: its status shows it until the next good reload.
+ */
 static void
 follow_trust_domain(struct relay *r, const struct identity *own)
 {
-	struct problems *problems;
-	const struct snapshot *fresh = NULL;
-	struct spiffe_id id;
+	struct problems *problems = calloc(1, sizeof(*problems));
+	bool changed;
+	enum tulle_err e;
 
-	if (own == NULL || spiffe_parse(&id, own->facts.id, own->facts.id_len) != TULLE_OK ||
-	    (strlen(r->trust_domain) == id.td_len && memcmp(r->trust_domain, id.td, id.td_len) == 0))
+	if (own == NULL || problems == NULL) {
+		free(problems);
 		return;
-	memcpy(r->trust_domain, id.td, id.td_len);
-	r->trust_domain[id.td_len] = '\0';
-	if (r->where == NULL || r->trust_domain_given || (problems = calloc(1, sizeof(*problems))) == NULL)
-		return;
+	}
 	problems_init(problems);
-	if (load(r, &r->files, r->where, problems, &fresh) == TULLE_OK)
-		put_in_force(r, fresh);
+	e = loader_follow(&r->loader, own->facts.id, own->facts.id_len, problems, &changed);
+	if (e == TULLE_OK && changed)
+		put_in_force(r);
+	if (e != TULLE_OK) {
+		log_error("configuration cannot be loaded under the trust domain of our identity: the old one stays",
+		    LF_STR("id", own->facts.id), LF_ERR(e));
+		if (problems->errors == 0)
+			problem_error(problems, (struct place){ .file = "configuration" }, NULL, "%s", tulle_strerror(e));
+		answer_config(r, 0, false, problems);
+	}
 	problems_free(problems);
 	free(problems);
 }
@@ -264,7 +204,6 @@ on_identity(void *arg, struct identity_set *set)
 	follow_trust_domain(r, first);
 	events_count(r->counters, COUNT_IDENTITY_UPDATE);
 	events_set(r->counters, COUNT_EXPIRY_LEAF, first != NULL ? (uint64_t)first->facts.not_after : 0);
-	events_set(r->counters, COUNT_EXPIRY_ANCHOR, (uint64_t)trust_until(set->trust, r->trust_domain, strlen(r->trust_domain)));
 	for (unsigned int i = 0; i < r->nworkers; i++)
 		worker_identify(r->workers[i], set);
 	log_info("identity in force", LF_STR("id", first != NULL ? first->facts.id : NULL),
@@ -280,61 +219,6 @@ on_dial(void *arg)
 }
 
 /* ---- status ------------------------------------------------------------------------ */
-
-struct report {
-	uint64_t id;
-	unsigned int left; /* workers that have not answered yet */
-	json_t *workers;
-};
-
-/* One worker's part, on its way to the main thread. */
-struct report_part {
-	struct job job;
-	struct relay *relay;
-	struct report *whole;
-	json_t *result;
-};
-
-static json_t *
-identity_json(const struct relay *r)
-{
-	json_t *all = json_array();
-
-	for (size_t i = 0; r->set != NULL && i < r->set->n; i++) {
-		const struct svid_facts *f = &r->set->items[i]->facts;
-
-		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:I, s:I, s:I}", "id", f->id, "serial", f->serial,
-		    "not_before", (json_int_t)f->not_before, "not_after", (json_int_t)f->not_after, "remaining",
-		    (json_int_t)(f->not_after - clock_wall_sec())));
-	}
-	return all;
-}
-
-static json_t *
-services_json(const struct snapshot *s)
-{
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < s->n_services; i++) {
-		const struct service *v = &s->services[i];
-		json_t *ports = json_array();
-
-		for (size_t p = 0; p < v->n_ports; p++) {
-			size_t meshed = 0, resting = 0;
-
-			for (size_t k = 0; k < v->ports[p].n_endpoints; k++) {
-				meshed += v->ports[p].endpoints[k]->meshed;
-				resting += atomic_load_explicit(&v->ports[p].endpoints[k]->state->rest_until_ms,
-				               memory_order_relaxed) > clock_mono_ms();
-			}
-			(void)json_array_append_new(ports, json_pack("{s:i, s:i, s:i, s:i}", "port", (int)v->ports[p].port,
-			    "endpoints", (int)v->ports[p].n_endpoints, "meshed", (int)meshed, "resting", (int)resting));
-		}
-		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:o}", "namespace", v->namespace, "name", v->name, "ports",
-		    ports));
-	}
-	return all;
-}
 
 /* In the message itself if it fits: there may be no descriptor left for a file. */
 static void
@@ -353,74 +237,34 @@ send_text(struct relay *r, const struct wire_status *head, const char *text)
 }
 
 static void
-send_report(struct relay *r, struct report *p)
+send_report(void *arg, uint64_t id, json_t *workers)
 {
-	const struct wire_status head = { .id = p->id };
+	struct relay *r = arg;
+	const struct snapshot *s = r->loader.snapshot;
+	const struct wire_status head = { .id = id };
 	json_t *doc = json_pack("{s:i, s:b, s:b, s:o, s:o}", "pid", (int)getpid(), "ready", r->ready, "draining", r->draining,
-	    "identities", identity_json(r), "workers", p->workers);
+	    "identities", report_identities(r->set), "workers", workers);
 	char *text;
 
 	(void)json_object_set_new(doc, "identity_source", identity_client_json(r->identity));
-	if (r->snapshot != NULL)
+	if (s != NULL)
 		(void)json_object_set_new(doc, "config", json_pack("{s:I, s:s, s:i, s:i, s:i, s:o}", "generation",
-		    (json_int_t)r->snapshot->generation, "revision", r->snapshot->revision, "workloads",
-		    (int)r->snapshot->n_workloads, "endpoints", (int)r->snapshot->n_endpoints, "policies",
-		    (int)r->snapshot->n_policies, "services", services_json(r->snapshot)));
+		    (json_int_t)s->generation, "revision", s->revision, "workloads", (int)s->n_workloads, "endpoints",
+		    (int)s->n_endpoints, "policies", (int)s->n_policies, "services", report_services(s)));
 	(void)json_object_set_new(doc, "process", own_process_json(&r->self));
 	text = json_dumps(doc, JSON_COMPACT);
 	json_decref(doc);
 	if (text != NULL)
 		send_text(r, &head, text);
 	free(text);
-	free(p);
-}
-
-/* In the main thread: one worker has answered. */
-static void
-report_arrived(void *owner, struct job *job)
-{
-	struct report_part *part = CONTAINER_OF(job, struct report_part, job);
-	struct report *whole = part->whole;
-
-	(void)json_array_append_new(whole->workers, part->result);
-	free(part);
-	if (--whole->left == 0)
-		send_report(owner, whole);
-}
-
-/* In the worker's thread. */
-static void
-worker_reported(void *arg, json_t *result)
-{
-	struct report_part *part = arg;
-
-	part->result = result;
-	part->job.run = report_arrived;
-	mailbox_post(&part->relay->box, &part->job);
 }
 
 static void
-on_status(struct relay *r, const struct msg *m)
+send_pong(void *arg, uint64_t id)
 {
-	struct report *p;
+	const struct wire_ping pong = { .id = id };
 
-	if (m->len != sizeof(struct wire_status) || r->nworkers == 0)
-		return;
-	p = calloc(1, sizeof(*p));
-	if (p == NULL)
-		return;
-	memcpy(&p->id, m->body, sizeof(p->id));
-	p->left = r->nworkers;
-	p->workers = json_array();
-	for (unsigned int i = 0; i < r->nworkers; i++) {
-		struct report_part *part = calloc(1, sizeof(*part));
-
-		if (part == NULL)
-			abort();
-		part->relay = r;
-		part->whole = p;
-		worker_report(r->workers[i], worker_reported, part);
-	}
+	tell(arg, WIRE_PONG, &pong, sizeof(pong));
 }
 
 /* ---- drain and end -------------------------------------------------------------------- */
@@ -464,42 +308,48 @@ worker_drained(void *arg)
 
 /* ---- the channel to the parent ----------------------------------------------------------- */
 
-static void
+static enum tulle_err
 on_message(struct relay *r, struct msg *m)
 {
 	struct wire_identity identity;
+	struct wire_status status;
+	struct wire_ping ping;
 	struct wire_drain d;
 	struct wire_flag flag;
+	enum tulle_err e = TULLE_EPEER;
 
 	switch (m->type) {
 	case WIRE_CONFIG:
-		on_config(r, m);
-		return;
+		return on_config(r, m);
 	case WIRE_IDENTITY:
-		if (m->len != sizeof(identity))
-			break;
-		memcpy(&identity, m->body, sizeof(identity));
-		identity_client_dialled(r->identity, msg_take_fd(m, 0), identity.error);
-		return;
+		e = wire_take(m, &identity, sizeof(identity));
+		if (e == TULLE_OK)
+			identity_client_dialled(r->identity, msg_take_fd(m, 0), identity.error);
+		break;
 	case WIRE_STATUS:
-		on_status(r, m);
-		return;
+		e = wire_take(m, &status, sizeof(status));
+		if (e == TULLE_OK)
+			reporter_status(&r->reporter, status.id);
+		break;
+	case WIRE_PING:
+		e = wire_take(m, &ping, sizeof(ping));
+		if (e == TULLE_OK)
+			reporter_ping(&r->reporter, ping.id);
+		break;
 	case WIRE_DRAIN:
-		if (m->len != sizeof(d))
-			break;
-		memcpy(&d, m->body, sizeof(d));
-		drain(r, d.ms);
-		return;
+		e = wire_take(m, &d, sizeof(d));
+		if (e == TULLE_OK)
+			drain(r, d.ms);
+		break;
 	case WIRE_CONSUMER:
-		if (m->len != sizeof(flag))
-			break;
-		memcpy(&flag, m->body, sizeof(flag));
-		events_set_consumer(r->events, flag.on != 0);
-		return;
+		e = wire_take(m, &flag, sizeof(flag));
+		if (e == TULLE_OK)
+			events_set_consumer(r->events, flag.on != 0);
+		break;
 	default:
 		break;
 	}
-	log_error("the parent said something unknown", LF_UINT("type", m->type), LF_UINT("length", m->len));
+	return e;
 }
 
 /*
@@ -524,7 +374,10 @@ channel_ready(struct watch *w, uint32_t events)
 
 	(void)events;
 	while ((e = msg_recv(w->fd, &r->msg)) == TULLE_OK) {
-		on_message(r, &r->msg);
+		e = on_message(r, &r->msg);
+		if (e != TULLE_OK)
+			log_error("the parent said something that cannot be taken", LF_ERR(e), LF_UINT("type", r->msg.type),
+			    LF_UINT("length", r->msg.len));
 		msg_close(&r->msg);
 	}
 	if (e != TULLE_AGAIN)
@@ -544,7 +397,7 @@ memory_due(struct timer *t)
 	struct relay *r = CONTAINER_OF(t, struct relay, memory);
 	int64_t held = self_resident(&r->self);
 	uint64_t limit = r->start->config->limits.memory;
-	bool over = atomic_load_explicit(&r->overloaded, memory_order_relaxed);
+	bool over = budget_overloaded(&r->budget);
 
 	timer_set(r->loop, t, MEMORY_CHECK_MS, memory_due);
 	if (held < 0)
@@ -555,7 +408,7 @@ memory_due(struct timer *t)
 		    LF_UINT("limit", limit));
 	if (over && (uint64_t)held <= limit - limit / 8)
 		log_info("memory is below its limit again", LF_UINT("held", (uint64_t)held));
-	atomic_store_explicit(&r->overloaded, (uint64_t)held > (over ? limit - limit / 8 : limit), memory_order_relaxed);
+	budget_overload(&r->budget, (uint64_t)held > (over ? limit - limit / 8 : limit));
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -569,9 +422,11 @@ start_workers(struct relay *r)
 	r->workers = calloc(r->nworkers, sizeof(struct worker *));
 	if (r->workers == NULL)
 		return TULLE_ENOMEM;
+	r->reporter = (struct reporter){ .workers = r->workers, .n = r->nworkers, .box = &r->box, .report = send_report,
+		.turned = send_pong };
 	for (unsigned int i = 0; i < r->nworkers && e == TULLE_OK; i++) {
 		const struct worker_start start = { .config = r->start->config, .sockets = &r->start->sockets[i],
-			.events = events_writer(r->events, i), .overloaded = &r->overloaded, .drained = worker_drained, .arg = r };
+			.events = events_writer(r->events, i), .budget = &r->budget, .drained = worker_drained, .arg = r };
 
 		e = worker_start(&r->workers[i], i, &start);
 	}
@@ -611,7 +466,7 @@ start(struct relay *r)
 	if (e == TULLE_OK)
 		e = identity_client_new(&r->identity, r->loop, r->start->config, &identity_events, r);
 	if (e == TULLE_OK)
-		e = privileges_syscalls(syscalls, ARRAY_LEN(syscalls));
+		e = syscalls_restrict();
 	if (e == TULLE_OK)
 		e = start_workers(r);
 	if (MEASURES_MEMORY)
@@ -628,7 +483,8 @@ relay_main(const struct relay_start *s)
 	if (r == NULL)
 		return EXIT_FAILURE;
 	r->start = s;
-	atomic_init(&r->overloaded, false);
+	loader_init(&r->loader, s->config);
+	budget_init(&r->budget, s->config->limits.connections);
 	r->status = EXIT_FAILURE;
 	e = start(r);
 	if (e == TULLE_OK)

@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/err.h"
+#include "msg/msg.h"
 
 enum wire {
 	/* parent to relay process */
@@ -20,14 +22,16 @@ enum wire {
 	WIRE_STATUS,         /* struct wire_status */
 	WIRE_DRAIN,          /* struct wire_drain; the relay process ends when it is done */
 	WIRE_CONSUMER,       /* struct wire_flag: telemetryd is attached, or not */
+	WIRE_PING,           /* struct wire_ping */
 	/* relay process to parent */
 	WIRE_CONFIG_RESULT,  /* struct wire_result, then the text of errors and warnings */
 	WIRE_DIAL,           /* nothing: connect to the Workload API */
 	WIRE_STATUS_REPLY,   /* struct wire_status, then JSON, or a descriptor: sealed JSON */
 	WIRE_READY,          /* struct wire_flag: has an identity and a configuration, or not */
+	WIRE_PONG,           /* struct wire_ping: the main thread and every worker have turned since it was asked */
 };
 
-#define WIRE_LOCAL_MAX 1024
+#define WIRE_LOCAL_MAX 3000 /* addresses of this host: what one message holds */
 
 struct wire_config {
 	uint64_t generation;
@@ -44,6 +48,10 @@ struct wire_status {
 	uint64_t id;
 };
 
+struct wire_ping {
+	uint64_t id;
+};
+
 struct wire_drain {
 	uint64_t ms;
 };
@@ -57,5 +65,19 @@ struct wire_result {
 	uint32_t ok;
 	uint32_t zero;
 };
+
+/*
+ * Bodies as they arrive, copied out: whole, or not at all.  TULLE_EPEER: it
+ * is not what its type promises, and no honest peer would send it.
+ */
+
+/* A body of a fixed size. */
+enum tulle_err wire_take(const struct msg *m, void *ret, size_t size);
+
+/* A head of a fixed size and then text; *ret_text is the caller's, to free(), with a NUL behind *ret_len bytes.  TULLE_ENOMEM. */
+enum tulle_err wire_take_text(const struct msg *m, void *ret_head, size_t size, char **ret_text, size_t *ret_len);
+
+/* WIRE_CONFIG; *ret is the caller's, to free().  TULLE_ENOMEM. */
+enum tulle_err wire_take_config(const struct msg *m, struct wire_config **ret);
 
 #endif

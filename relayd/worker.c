@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "flow/flow.h"
+#include "handshake.h"
 #include "hbone/server.h"
 #include "io/sock.h"
 #include "mailbox.h"
@@ -27,67 +28,25 @@ struct worker {
 	struct hook flush;
 	struct mailbox box;
 	pthread_t id;
-	unsigned int flows_max;
 	struct worker_sockets sockets;
 	bool listening;
 	struct timer grace;        /* for identity and configuration to come */
 	bool draining;
 	struct timer drain_deadline;
-	const atomic_bool *overloaded;
+	bool drained_now;          /* the drain is over: from now on it only answers questions */
+	struct budget *budget;
 	void (*drained)(void *arg);
 	void *arg;
 };
 
-_Static_assert(COUNT_HANDSHAKE_IN_REFUSED_OTHER - COUNT_HANDSHAKE_IN_FAILED == SVID_REASONS - 1,
-    "vocab.h has a counter for each svid_reason, in its order");
-
 /* ---- what tunnels tell ----------------------------------------------------- */
-
-static enum counter_id
-handshake_counter(enum counter_id first, const struct hbone *h, enum tulle_err e)
-{
-	unsigned int failed = COUNT_HANDSHAKE_IN_FAILED - COUNT_HANDSHAKE_IN_OK;
-	enum svid_reason reason = h->conn.tls != NULL ? tls_session_reason(h->conn.tls) : SVID_OK;
-
-	if (e == TULLE_ETIMEDOUT)
-		return first + (COUNT_HANDSHAKE_IN_TIMEOUT - COUNT_HANDSHAKE_IN_OK);
-	return first + failed + (unsigned int)reason;
-}
-
-static void
-log_handshake(struct worker *w, const struct hbone *h, enum tulle_err e, const char *message)
-{
-	enum svid_reason reason = h->conn.tls != NULL ? tls_session_reason(h->conn.tls) : SVID_OK;
-	char peer[ADDR_TEXT];
-
-	if (!flow_may_log(&w->flows))
-		return;
-	log_warn(message, LF_STR("peer", addr_format(&h->conn.peer, peer)),
-	    LF_STR("reason", reason != SVID_OK ? svid_reason_name(reason) : e == TULLE_EDENIED ? "refused_by_peer" : tulle_strerror(e)),
-	    LF_STR("detail", h->conn.tls != NULL ? tls_session_error(h->conn.tls) : NULL),
-	    LF_STR("alert", h->conn.tls != NULL ? tls_session_alert(h->conn.tls) : NULL),
-	    LF_STR("peer_id", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL),
-	    LF_STR("errno", e == TULLE_ESYS ? log_errno_text(h->conn.sys_errno) : NULL));
-}
-
-/* A peer that breaks the protocol says so in no other way, and may do it as often as it likes. */
-static void
-log_broken(struct worker *w, const struct hbone *h)
-{
-	char peer[ADDR_TEXT];
-
-	if (h->broken != NULL && flow_may_log(&w->flows))
-		log_warn("tunnel broken by its peer", LF_STR("reason", h->broken), LF_STR("peer", addr_format(&h->conn.peer, peer)),
-		    LF_STR("peer_id", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL));
-}
 
 /* The limit that lets nobody new in now, NULL if there is room.  One tunnel carries many connections: each counts. */
 static const char *
 reached_limit(const struct worker *w)
 {
-	if (atomic_load_explicit(w->overloaded, memory_order_relaxed))
-		return "limits.memory";
-	return w->flows.n + server_tunnels(w->server) >= w->flows_max ? "limits.connections" : NULL;
+	budget_hold(w->budget, w->th.index, w->flows.n + server_tunnels(w->server));
+	return budget_reached(w->budget);
 }
 
 static void
@@ -114,12 +73,11 @@ in_down(void *arg, const struct hbone *h, enum tulle_err e)
 	struct worker *w = arg;
 
 	if (h->conn.ready_ns != 0) {
-		log_broken(w, h);
 		events_count(w->flows.events, COUNT_TUNNEL_CLOSED_IN);
 		return;
 	}
 	events_count(w->flows.events, handshake_counter(COUNT_HANDSHAKE_IN_OK, h, e));
-	log_handshake(w, h, e, "tunnel refused");
+	handshake_log(&w->flows, h, e, "tunnel refused");
 }
 
 static void
@@ -154,16 +112,15 @@ out_down(void *arg, const struct hbone *h, enum tulle_err e)
 	struct worker *w = arg;
 
 	if (h->conn.ready_ns != 0) {
-		log_broken(w, h);
 		events_count(w->flows.events, COUNT_TUNNEL_CLOSED_OUT);
 		/* In TLS 1.3 a server judges us after our handshake is over: its refusal comes as an alert (HB-06). */
 		if (e == TULLE_EDENIED || (h->conn.tls != NULL && tls_session_alert(h->conn.tls) != NULL && e != TULLE_EOF))
-			log_handshake(w, h, e, "tunnel refused by its server");
+			handshake_log(&w->flows, h, e, "tunnel refused by its server");
 		return;
 	}
 	if (h->conn.connected_ns != 0)
 		events_count(w->flows.events, handshake_counter(COUNT_HANDSHAKE_OUT_OK, h, e));
-	log_handshake(w, h, e, h->conn.connected_ns != 0 ? "tunnel failed: handshake" : "tunnel failed: connect");
+	handshake_log(&w->flows, h, e, h->conn.connected_ns != 0 ? "tunnel failed: handshake" : "tunnel failed: connect");
 }
 
 static const struct pool_events pool_events = { .up = out_up, .down = out_down };
@@ -283,6 +240,7 @@ grace_over(struct timer *t)
 static void
 drain_over(struct worker *w)
 {
+	w->drained_now = true;
 	timer_clear(w->loop, &w->drain_deadline);
 	flows_end_all(&w->flows, EVENT_DETAIL_DRAINED);
 	hbone_flush_all(&w->th); /* resets and goodbyes */
@@ -310,8 +268,9 @@ end_of_tick(struct hook *h)
 	flows_reap(&w->flows);
 	pool_reap(w->pool);
 	server_reap(w->server);
+	budget_hold(w->budget, w->th.index, w->flows.n + server_tunnels(w->server));
 	/* Tunnels of others last a second longer: what they asked for before they heard of the drain is answered (HB-16). */
-	if (w->draining && w->flows.n == 0 && server_tunnels(w->server) == 0)
+	if (w->draining && !w->drained_now && w->flows.n == 0 && server_tunnels(w->server) == 0)
 		drain_over(w);
 }
 
@@ -456,6 +415,26 @@ worker_report(struct worker *w, void (*done)(void *arg, json_t *result), void *a
 	mailbox_post(&w->box, &j->job);
 }
 
+static void
+run_turn(void *owner, struct job *job)
+{
+	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
+
+	(void)owner;
+	j->done(j->arg, NULL);
+	free(j);
+}
+
+void
+worker_turn(struct worker *w, void (*done)(void *arg, json_t *nothing), void *arg)
+{
+	struct configure_job *j = job_new(run_turn);
+
+	j->done = done;
+	j->arg = arg;
+	mailbox_post(&w->box, &j->job);
+}
+
 /* ---- life ---------------------------------------------------------------------------------- */
 
 static void *
@@ -469,6 +448,9 @@ worker_main(void *arg)
 	pool_drain(w->pool);
 	hbone_flush_all(&w->th);
 	w->drained(w->arg);
+	/* The process ends when all workers are here.  Until then this one has no connection, but still answers status. */
+	while (e == TULLE_OK)
+		e = loop_run(w->loop);
 	return NULL;
 }
 
@@ -481,10 +463,9 @@ worker_start(struct worker **ret, unsigned int index, const struct worker_start 
 
 	if (w == NULL)
 		return TULLE_ENOMEM;
-	w->overloaded = start->overloaded;
+	w->budget = start->budget;
 	w->drained = start->drained;
 	w->arg = start->arg;
-	w->flows_max = config->limits.connections / config->relay.workers;
 	e = loop_new(&w->loop);
 	if (e != TULLE_OK)
 		goto fail;

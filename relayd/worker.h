@@ -8,8 +8,8 @@
 
 #include <jansson.h>
 #include <pthread.h>
-#include <stdatomic.h>
 
+#include "budget.h"
 #include "events/write.h"
 #include "manifest/host.h"
 #include "manifest/snapshot.h"
@@ -26,7 +26,7 @@ struct worker_start {
 	const struct host_config *config;     /* lent for the life of the worker */
 	const struct worker_sockets *sockets; /* copied */
 	struct events_writer *events;         /* lent */
-	const atomic_bool *overloaded;        /* lent; set: memory is short, nobody new is let in */
+	struct budget *budget;                /* lent; shared with the other workers */
 	void (*drained)(void *arg);           /* called in the worker's thread when a drain is over */
 	void *arg;
 };
@@ -41,7 +41,10 @@ void worker_identify(struct worker *w, struct identity_set *set);         /* tak
 /* Accepts no more, says GOAWAY; drained() when the last flow has ended or <deadline_ms> have passed. */
 void worker_drain(struct worker *w, uint64_t deadline_ms);
 
-/* Describes itself; done(arg, result) runs in the worker's thread, <result> is the callee's. */
+/* Describes itself, also when it has drained; done(arg, result) runs in the worker's thread, <result> is the callee's. */
 void worker_report(struct worker *w, void (*done)(void *arg, json_t *result), void *arg);
+
+/* done(arg, NULL) runs in the worker's thread as soon as its loop turns: proof that it does. */
+void worker_turn(struct worker *w, void (*done)(void *arg, json_t *nothing), void *arg);
 
 #endif

@@ -33,8 +33,6 @@
 #define HBONE_HEADER_LIST (64 * 1024)
 #define HBONE_PING_MS 10000
 #define HBONE_PING_LATE_MS 20000
-#define HBONE_BULK (8u << 20)             /* a stream that moves so much in a second, either way, is bulk */
-#define HBONE_BULK_MS 2000                /* and its tunnel carries bulk for so long after */
 #define HBONE_AUTHORITY_MAX 300           /* a host name of 253, brackets and a port */
 
 struct hbone;
@@ -57,7 +55,7 @@ struct hbone {
 	bool dirty;          /* in th->dirty */
 	bool inside;         /* nghttp2 is calling us: the session may not be freed now */
 	bool draining;       /* GOAWAY was sent or received: no new streams */
-	const char *broken;  /* by its peer: how, a fixed text; else NULL */
+	bool broken;         /* by its peer: the GOAWAY that we sent says how */
 	bool failed;         /* a fatal error came up inside; ends when it is safe */
 	bool closed;
 	bool ping_out;
@@ -72,7 +70,6 @@ struct hbone {
 		char authority[HBONE_AUTHORITY_MAX + 1];
 	} request;                     /* servers: the one whose header block is coming in */
 	uint64_t heard_ms;             /* when a frame last came */
-	uint64_t bulk_until_ms;        /* a stream of this tunnel is bulk */
 	struct timer ping;
 	uint64_t resets_ms;            /* bucket against endless resets: when it was last filled */
 	uint32_t resets;               /* and how many are left */
@@ -92,9 +89,6 @@ enum tulle_err hbone_accept(struct hbone *h, struct thread *th, int fd, struct t
  * h->streams_max after hbone_connect() if it knows better.
  */
 unsigned int hbone_free_streams(const struct hbone *h);
-
-/* Does it carry a flow that would make others wait? */
-bool hbone_is_bulk(const struct hbone *h);
 
 /* Something is to be sent: flush at the end of this tick. */
 void hbone_mark_dirty(struct hbone *h);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "loader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+void
+loader_init(struct loader *l, const struct host_config *at_start)
+{
+	*l = (struct loader){ .at_start = at_start };
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* What only a start can change is said, not silently ignored.  Fields of other programs are theirs to tell. */
+static void
+warn_unchanged(const struct host_config *now, const struct host_config *next, const char *file, struct problems *problems)
+{
+	const struct {
+		const char *field;
+		bool same;
+	} table[] = {
+		{ "identity.default", same_text(now->identity.default_name, next->identity.default_name) },
+		{ "capture.outbound", now->capture.outbound == next->capture.outbound },
+		{ "capture.inbound", now->capture.inbound == next->capture.inbound },
+		{ "relay.workers", now->relay.workers == next->relay.workers },
+		{ "relay.drain", now->relay.drain_ms == next->relay.drain_ms },
+		{ "relay.terminationGrace", now->relay.termination_grace_ms == next->relay.termination_grace_ms },
+		{ "limits.connections", now->limits.connections == next->limits.connections },
+		{ "limits.memory", now->limits.memory == next->limits.memory },
+		{ "telemetry.traces", now->telemetry.traces_ppm == next->telemetry.traces_ppm },
+		{ "users.relayd", same_text(now->users.relayd, next->users.relayd) },
+		{ "users.telemetryd", same_text(now->users.telemetryd, next->users.telemetryd) },
+		{ "ports.outbound", now->ports.outbound == next->ports.outbound },
+		{ "ports.inbound", now->ports.inbound == next->ports.inbound },
+		{ "ports.hbone", now->ports.hbone == next->ports.hbone },
+		{ "ports.health", now->ports.health == next->ports.health },
+		{ "logLevel", now->log_level == next->log_level },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (!table[i].same)
+			problem_warn(problems, (struct place){ .file = file }, table[i].field,
+			    "is another now; it takes effect when tulle-relayd is started again");
+}
+
+static enum tulle_err
+load(struct loader *l, const struct bundle *b, const struct wire_config *c, struct problems *problems)
+{
+	struct host_config *host = NULL;
+	struct snapshot *fresh;
+	struct snapshot_input in = { .files = b->files + 1, .n_files = b->n - 1, .local = c->local, .n_local = c->n_local,
+		.previous = l->snapshot, .generation = c->generation };
+	enum tulle_err e = host_config_parse(&host, b->files[0].name, b->files[0].data, b->files[0].len, problems);
+
+	if (e != TULLE_OK)
+		return e;
+	warn_unchanged(l->at_start, host, b->files[0].name, problems);
+	host->identity = l->at_start->identity;
+	if (!host->trust_domain_given && l->trust_domain[0] != '\0')
+		host->trust_domain = l->trust_domain;
+	in.host = host;
+	e = snapshot_load(&fresh, &in, problems);
+	if (e == TULLE_OK) {
+		(void)snapshot_unref(l->snapshot);
+		l->snapshot = fresh;
+		l->trust_domain_given = host->trust_domain_given;
+		memcpy(l->made_with, l->trust_domain, sizeof(l->made_with));
+	}
+	(void)host_config_free(host);
+	return e;
+}
+
+enum tulle_err
+loader_take(struct loader *l, struct bundle *files, struct wire_config *where, struct problems *problems)
+{
+	enum tulle_err e = files->n > 0 ? load(l, files, where, problems) : TULLE_EPEER;
+
+	if (e != TULLE_OK)
+		return e;
+	bundle_free(&l->files);
+	free(l->where);
+	l->files = *files;
+	l->where = where;
+	*files = (struct bundle){ 0 };
+	return TULLE_OK;
+}
+
+enum tulle_err
+loader_follow(struct loader *l, const char *id, size_t len, struct problems *problems, bool *ret_changed)
+{
+	struct spiffe_id own;
+	enum tulle_err e;
+
+	*ret_changed = false;
+	if (spiffe_parse(&own, id, len) != TULLE_OK)
+		return TULLE_EINVAL;
+	memcpy(l->trust_domain, own.td, own.td_len);
+	l->trust_domain[own.td_len] = '\0';
+	if (l->snapshot == NULL || l->trust_domain_given || strcmp(l->trust_domain, l->made_with) == 0)
+		return TULLE_OK;
+	e = load(l, &l->files, l->where, problems);
+	*ret_changed = e == TULLE_OK;
+	return e;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "files.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/paths.h"
+#include "bundle.h"
+#include "unit.h"
+
+/* What this host's interfaces have; these stand in for the C library's. */
+static struct sockaddr_in has[WIRE_LOCAL_MAX + 2];
+static struct ifaddrs items[WIRE_LOCAL_MAX + 2];
+static size_t n;
+static int broken;
+
+int
+getifaddrs(struct ifaddrs **ret)
+{
+	if (broken != 0) {
+		errno = broken;
+		return -1;
+	}
+	for (size_t i = 0; i < n; i++)
+		items[i] = (struct ifaddrs){ .ifa_addr = (struct sockaddr *)&has[i], .ifa_next = i + 1 < n ? &items[i + 1] : NULL };
+	*ret = n > 0 ? items : NULL;
+	return 0;
+}
+
+void
+freeifaddrs(struct ifaddrs *list)
+{
+	(void)list;
+}
+
+static void
+add(const char *ip)
+{
+	has[n].sin_family = AF_INET;
+	ck_assert_int_eq(inet_pton(AF_INET, ip, &has[n].sin_addr), 1);
+	n++;
+}
+
+static struct files f;
+
+START_TEST(addresses_that_change_are_told)
+{
+	bool changed;
+
+	add("127.0.0.1");
+	add("10.0.0.2");
+	add("10.0.0.1");
+	add("10.0.0.2"); /* on two interfaces */
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_OK);
+	ck_assert(changed && f.known);
+	ck_assert_uint_eq(f.n_local, 2); /* loopback left out, each once, in order */
+	ck_assert_uint_eq(f.local[0].ip[3], 1);
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_OK);
+	ck_assert(!changed);
+	n = 2;
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_OK);
+	ck_assert(changed);
+	ck_assert_uint_eq(f.n_local, 1);
+}
+END_TEST
+
+START_TEST(addresses_that_cannot_be_read_are_not_none)
+{
+	bool changed;
+
+	add("10.0.0.1");
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_OK);
+	broken = EMFILE;
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_ESYS);
+	ck_assert_uint_eq(f.n_local, 1); /* ours as before: a policy for it holds on */
+	ck_assert_ptr_nonnull(strstr(f.trouble, log_errno_text(EMFILE)));
+	broken = 0;
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_OK);
+	ck_assert(!changed);
+	ck_assert_str_eq(f.trouble, "");
+}
+END_TEST
+
+START_TEST(more_addresses_than_can_be_told_are_not_cut)
+{
+	bool changed;
+
+	add("10.0.0.1");
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_OK);
+	while (n < WIRE_LOCAL_MAX) {
+		char ip[32];
+
+		(void)snprintf(ip, sizeof(ip), "10.1.%zu.%zu", n / 250, n % 250);
+		add(ip);
+	}
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_OK);
+	ck_assert_uint_eq(f.n_local, WIRE_LOCAL_MAX);
+	add("10.2.0.1");
+	ck_assert_int_eq(files_addresses(&f, &changed), TULLE_ELIMIT);
+	ck_assert_uint_eq(f.n_local, WIRE_LOCAL_MAX);
+	ck_assert_str_ne(f.trouble, "");
+}
+END_TEST
+
+/* A root folder with what the parent reads. */
+static void
+root(const char *manifest)
+{
+	char path[] = "/tmp/tulle-files-XXXXXX", name[128];
+	FILE *out;
+
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(paths_init(path), TULLE_OK);
+	for (int i = 0; i < 3; i++) {
+		(void)snprintf(name, sizeof(name), "%s%.*s", path, i == 0 ? 4 : i == 1 ? 10 : 17, "/etc/tulle/mesh.d");
+		ck_assert_int_eq(mkdir(name, 0755), 0);
+	}
+	out = fopen(paths_etc("mesh.d/a.yaml"), "w");
+	ck_assert_ptr_nonnull(out);
+	(void)fputs(manifest, out);
+	(void)fclose(out);
+}
+
+static void
+remove_root(void)
+{
+	static const char *const made[] = { "/etc/tulle/mesh.d/a.yaml", "/etc/tulle/mesh.d", "/etc/tulle", "/etc", "" };
+
+	for (size_t i = 0; i < 5; i++) {
+		char name[128];
+
+		(void)snprintf(name, sizeof(name), "%s%s", paths_root(), made[i]);
+		ck_assert_int_eq(remove(name), 0);
+	}
+}
+
+START_TEST(files_without_addresses_are_not_handed_over)
+{
+	char *error = NULL;
+	int fd = -1;
+
+	root("x\n");
+	broken = ENOBUFS;
+	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_EINVAL);
+	ck_assert_int_eq(fd, -1);
+	ck_assert_ptr_nonnull(error);
+	free(error);
+	broken = 0;
+	add("10.0.0.1");
+	error = NULL;
+	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_OK);
+	close(fd);
+	broken = ENOBUFS; /* once they are known the newest files are read all the same */
+	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_OK);
+	ck_assert_uint_eq(f.n_local, 1);
+	close(fd);
+	remove_root();
+}
+END_TEST
+
+START_TEST(a_host_without_tulle_yaml_has_an_empty_one)
+{
+	struct bundle b;
+	char *error = NULL;
+	int fd;
+
+	root("kind: x\n");
+	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_OK);
+	ck_assert_int_eq(bundle_unpack(&b, fd), TULLE_OK);
+	ck_assert_uint_eq(b.n, 2);
+	ck_assert_uint_eq(b.files[0].len, 0);
+	ck_assert_str_eq(b.files[1].data, "kind: x\n");
+	bundle_free(&b);
+	close(fd);
+	remove_root();
+}
+END_TEST
+
+START_TEST(the_identity_socket_that_the_environment_names_must_be_a_unix_socket)
+{
+	int fd;
+
+	ck_assert_int_eq(setenv("SPIFFE_ENDPOINT_SOCKET", "tcp://127.0.0.1:1", 1), 0);
+	ck_assert_int_eq(files_dial_identity(&fd), TULLE_EINVAL);
+	ck_assert_int_eq(setenv("SPIFFE_ENDPOINT_SOCKET", "unix://relative", 1), 0);
+	ck_assert_int_eq(files_dial_identity(&fd), TULLE_EINVAL);
+	ck_assert_int_eq(setenv("SPIFFE_ENDPOINT_SOCKET", "unix:///nonexistent/x.sock", 1), 0);
+	ck_assert_int_eq(files_dial_identity(&fd), TULLE_ENOENT);
+}
+END_TEST
+
+UNIT_MAIN("files", addresses_that_change_are_told, addresses_that_cannot_be_read_are_not_none,
+    more_addresses_than_can_be_told_are_not_cut, files_without_addresses_are_not_handed_over,
+    a_host_without_tulle_yaml_has_an_empty_one, the_identity_socket_that_the_environment_names_must_be_a_unix_socket)
