@@ -2,27 +2,18 @@
 #include "collect/processes.h"
 
 #include <errno.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/paths.h"
+#include "collect/usage.h"
 #include "io/ctlsock.h"
 #include "io/sock.h"
 
 #define ANSWER_MAX 4096
 #define ANSWER_MS 2000
-#define SHOWN 4 /* of one daemon: itself and its children */
-
-struct usage {
-	char name[48];
-	double cpu_seconds, rss_bytes, fds;
-	uint64_t started_ns;
-};
 
 /* One daemon that is asked. */
 struct daemon {
@@ -30,7 +21,7 @@ struct daemon {
 	const char *socket; /* below paths_run() */
 	const char *name;   /* for "up" */
 	bool up;
-	struct usage usage[SHOWN];
+	struct usage usage[USAGE_SHOWN];
 	size_t n;
 	int fd; /* owned; -1: not asking now */
 	struct watch watch;
@@ -46,65 +37,6 @@ struct processes {
 	struct timer timer;
 	struct daemon daemons[2];
 };
-
-/* False: not such an object. */
-static bool
-usage_read(struct usage *ret, const json_t *o)
-{
-	const char *name;
-	json_int_t cpu, rss, fds, started;
-	struct usage u = { 0 };
-
-	if (json_unpack((json_t *)(uintptr_t)o, "{s:s, s:I, s:I, s:I, s:I}", "name", &name, "cpu_ns", &cpu, "rss_bytes",
-		&rss, "fds", &fds, "started", &started) != 0)
-		return false;
-	(void)snprintf(u.name, sizeof(u.name), "%s", name);
-	for (char *c = u.name; *c != '\0'; c++)
-		if ((uint8_t)*c < 0x20 || (uint8_t)*c >= 0x7f)
-			*c = '?'; /* and a character that was cut cannot be half there */
-	u.cpu_seconds = (double)cpu / (double)NS_PER_SEC;
-	u.rss_bytes = (double)rss;
-	u.fds = (double)fds;
-	u.started_ns = started > 0 ? (uint64_t)started : 0;
-	*ret = u;
-	return true;
-}
-
-/* Adds one; its name is put behind the daemon's, so that nobody can pass for somebody else. */
-static void
-usage_add(struct daemon *d, const json_t *o)
-{
-	struct usage *u = &d->usage[d->n];
-	char own[sizeof(u->name)];
-
-	if (d->n == SHOWN || !usage_read(u, o))
-		return;
-	memcpy(own, u->name, sizeof(own));
-	if (d->n == 0)
-		(void)snprintf(u->name, sizeof(u->name), "%s", d->name);
-	else
-		(void)snprintf(u->name, sizeof(u->name), "%s/%.20s", d->name, own);
-	for (size_t i = 0; i < d->n; i++)
-		if (strcmp(d->usage[i].name, u->name) == 0)
-			return;
-	d->n++;
-}
-
-static void
-answer_read(struct daemon *d)
-{
-	json_t *doc = json_loadb(d->answer, d->len, 0, NULL);
-	json_t *result = json_object_get(doc, "result"), *children = json_object_get(result, "children"), *child;
-	size_t i;
-
-	d->n = 0;
-	usage_add(d, result);
-	json_array_foreach(children, i, child)
-		if (d->n > 0)
-			usage_add(d, child);
-	d->up = d->n > 0;
-	json_decref(doc);
-}
 
 static void
 stop_asking(struct daemon *d)
@@ -139,7 +71,8 @@ answer_ready(struct watch *w, uint32_t events)
 		if (memchr(d->answer, '\n', d->len) == NULL && d->len < sizeof(d->answer))
 			return;
 	}
-	answer_read(d);
+	d->n = usage_answer(d->usage, d->name, d->answer, d->len);
+	d->up = d->n > 0;
 	stop_asking(d);
 }
 
