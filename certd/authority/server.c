@@ -415,9 +415,9 @@ answer_sign(struct authority_server *s, struct grpc_call *call, const char *node
 			    LF_STR("reason", error));
 		s->signs += error == NULL;
 		errors[i] = text_of(error != NULL ? error : "");
-		chains[i] = (ProtobufCBinaryData){ .data = data[i].data + data[i].off, .len = error != NULL ? 0 : data[i].len };
-		if (chains[i].len == 0)
-			chains[i].data = NULL;
+		chains[i] = (ProtobufCBinaryData){ 0 };
+		if (error == NULL)
+			chains[i] = (ProtobufCBinaryData){ .data = data[i].data + data[i].off, .len = data[i].len };
 	}
 	bundle(s, &b);
 	response.n_chains = response.n_errors = m->n_items;
