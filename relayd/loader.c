@@ -40,6 +40,7 @@ warn_unchanged(const struct host_config *now, const struct host_config *next, co
 		{ "ports.outbound", now->ports.outbound == next->ports.outbound },
 		{ "ports.inbound", now->ports.inbound == next->ports.inbound },
 		{ "ports.hbone", now->ports.hbone == next->ports.hbone },
+		{ "ports.authority", now->ports.authority == next->ports.authority },
 		{ "ports.health", now->ports.health == next->ports.health },
 		{ "logLevel", now->log_level == next->log_level },
 	};

@@ -6,13 +6,11 @@
 #include <ifaddrs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/paths.h"
 #include "bundle.h"
-#include "unit.h"
+#include "root.h"
 
 /* What this host's interfaces have; these stand in for the C library's. */
 static struct sockaddr_in has[WIRE_LOCAL_MAX + 2];
@@ -108,44 +106,12 @@ START_TEST(more_addresses_than_can_be_told_are_not_cut)
 }
 END_TEST
 
-/* A root folder with what the parent reads. */
-static void
-root(const char *manifest)
-{
-	char path[] = "/tmp/tulle-files-XXXXXX", name[128];
-	FILE *out;
-
-	ck_assert_ptr_nonnull(mkdtemp(path));
-	ck_assert_int_eq(paths_init(path), TULLE_OK);
-	for (int i = 0; i < 3; i++) {
-		(void)snprintf(name, sizeof(name), "%s%.*s", path, i == 0 ? 4 : i == 1 ? 10 : 17, "/etc/tulle/mesh.d");
-		ck_assert_int_eq(mkdir(name, 0755), 0);
-	}
-	out = fopen(paths_etc("mesh.d/a.yaml"), "w");
-	ck_assert_ptr_nonnull(out);
-	(void)fputs(manifest, out);
-	(void)fclose(out);
-}
-
-static void
-remove_root(void)
-{
-	static const char *const made[] = { "/etc/tulle/mesh.d/a.yaml", "/etc/tulle/mesh.d", "/etc/tulle", "/etc", "" };
-
-	for (size_t i = 0; i < 5; i++) {
-		char name[128];
-
-		(void)snprintf(name, sizeof(name), "%s%s", paths_root(), made[i]);
-		ck_assert_int_eq(remove(name), 0);
-	}
-}
-
 START_TEST(files_without_addresses_are_not_handed_over)
 {
 	char *error = NULL;
 	int fd = -1;
 
-	root("x\n");
+	root_make("x\n");
 	broken = ENOBUFS;
 	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_EINVAL);
 	ck_assert_int_eq(fd, -1);
@@ -160,7 +126,7 @@ START_TEST(files_without_addresses_are_not_handed_over)
 	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_OK);
 	ck_assert_uint_eq(f.n_local, 1);
 	close(fd);
-	remove_root();
+	root_remove();
 }
 END_TEST
 
@@ -170,7 +136,7 @@ START_TEST(a_host_without_tulle_yaml_has_an_empty_one)
 	char *error = NULL;
 	int fd;
 
-	root("kind: x\n");
+	root_make("kind: x\n");
 	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_OK);
 	ck_assert_int_eq(bundle_unpack(&b, fd), TULLE_OK);
 	ck_assert_uint_eq(b.n, 2);
@@ -178,7 +144,7 @@ START_TEST(a_host_without_tulle_yaml_has_an_empty_one)
 	ck_assert_str_eq(b.files[1].data, "kind: x\n");
 	bundle_free(&b);
 	close(fd);
-	remove_root();
+	root_remove();
 }
 END_TEST
 
