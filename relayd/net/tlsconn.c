@@ -8,6 +8,8 @@
 #include "io/sock.h"
 
 #define PENDING_MAX (64u << 20)
+#define RECORD_FIRST 20 /* the types of records, RFC 8446 5.1: change_cipher_spec */
+#define RECORD_LAST 23  /* to application_data */
 
 static void
 fail(struct tlsconn *c, enum tulle_err e)
@@ -187,6 +189,10 @@ conn_ready(struct watch *w, uint32_t events)
 			errno = ECONNRESET; /* an end without close_notify */
 		fail(c, n == 0 || errno == ECONNRESET ? TULLE_ERESET : TULLE_ESYS);
 		return;
+	}
+	if (!c->heard) {
+		c->heard = true;
+		c->not_tls = c->th->rx[0] < RECORD_FIRST || c->th->rx[0] > RECORD_LAST;
 	}
 	tls_session_input(c->tls, c->th->rx, (size_t)n);
 	if (c->state == TLSCONN_HANDSHAKE)

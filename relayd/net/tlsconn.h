@@ -33,6 +33,8 @@ struct tlsconn {
 	enum tlsconn_state state;
 	int fd;                  /* owned */
 	int sys_errno;           /* of a closed() with TULLE_ESYS */
+	bool heard;              /* something has come */
+	bool not_tls;            /* and it did not begin as a record of TLS does */
 	struct watch watch;
 	struct timer deadline;   /* of connecting, then of the handshake */
 	struct tls_session *tls; /* owned */

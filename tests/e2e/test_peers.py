@@ -16,6 +16,7 @@ URL = f"http://{CLUSTER_IP}/"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 WEB = "spiffe://mesh.test/ns/shop/sa/web"
+HANDSHAKES = "tulle_tls_handshake_count_total"
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +89,12 @@ def bad_peer(pair, what):
                                   "two_uri_sans", "no_uri_san", "is_ca", "root_path", "bad_id"])
 def test_a_peer_with_a_wrong_certificate_is_refused_logged_and_counted(pair, what):
     b = pair["b"]
-    name = "tulle_tls_handshake_count_total"
-    before = b.metric(name, direction="inbound", error_type=what)
+    before = b.metric(HANDSHAKES, direction="inbound", error_type=what)
     lines = len(b.daemons["relayd"].lines("tunnel refused"))
     assert is_refused(pair, bad_peer(pair, what))
     b.daemons["relayd"].wait_for("tunnel refused", count=lines + 1)
     assert b.daemons["relayd"].lines("tunnel refused")[-1]["reason"] == what
-    netns.wait_for(lambda: b.metric(name, direction="inbound", error_type=what) == before + 1)
+    netns.wait_for(lambda: b.metric(HANDSHAKES, direction="inbound", error_type=what) == before + 1)
     assert pair["a"].curl(URL).stdout == "hello from b:8080\n"
 
 
@@ -104,15 +104,24 @@ def test_a_peer_with_a_right_certificate_gets_in(pair):
 
 
 def test_tls_1_2_and_foreign_protocols_are_refused(pair):
-    good = pair.authority.leaf("good2", WEB)
+    b, good = pair["b"], pair.authority.leaf("good2", WEB)
+    refused = lambda: b.metric(HANDSHAKES, direction="inbound", error_type="other")
+    before = refused()
     assert is_refused(pair, good, version=ssl.TLSVersion.TLSv1_2)
     assert is_refused(pair, good, alpn=("http/1.1", "istio-peer-exchange"))
+    netns.wait_for(lambda: refused() == before + 2)
     assert not is_refused(pair, good, alpn=())  # no ALPN at all is taken (ztunnel-like peers)
 
 
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes(range(256)) * 64, b"\x16\x03\x01\xff\xff",
-                                  PREFACE + SETTINGS], ids=["http1", "garbage", "cut hello", "h2 in the clear"])
-def test_what_is_not_tls_is_dropped_at_15008(pair, data):
+@pytest.mark.parametrize("data, kind", [
+    (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not_tls"), (bytes(range(256)) * 64, "not_tls"), (PREFACE + SETTINGS, "not_tls"),
+    (b"\x16\x03\x01\xff\xff", "other"), (b"\x16\x03\x01\x00\x20" + b"x" * 32, "other"), (b"", "other"),
+], ids=["http1", "garbage", "h2 in the clear", "cut hello", "a hello that is none", "nothing"])
+def test_what_is_not_tls_is_dropped_at_15008(pair, data, kind):
+    """Hung up on, with the reason in the log and a counter; nothing of it is answered."""
+    b = pair["b"]
+    counted = lambda: b.metric(HANDSHAKES, direction="inbound", error_type=kind)
+    before, lines = counted(), len(b.daemons["relayd"].lines("tunnel refused"))
     with pair["a"].ns.inside():
         s = socket.create_connection((pair["b"].ip, 15008), timeout=5)
     with s:
@@ -122,9 +131,12 @@ def test_what_is_not_tls_is_dropped_at_15008(pair, data):
             s.shutdown(socket.SHUT_WR)  # it may have been hung up on by now
             while chunk := s.recv(4096):
                 answer += chunk
-        except OSError:
+        except (ConnectionError, BrokenPipeError):
             pass
         assert b"HTTP" not in answer and len(answer) < 100  # a TLS alert at most
+    line = b.daemons["relayd"].wait_for("tunnel refused", count=lines + 1)
+    assert line["reason"] == "not_tls" if kind == "not_tls" else line["reason"] != "not_tls"
+    netns.wait_for(lambda: counted() == before + 1)
     assert pair["a"].curl(URL).stdout == "hello from b:8080\n"
 
 
@@ -176,6 +188,7 @@ def ask(pair, block):
 @pytest.mark.parametrize("method, authority, status", [
     (b"CONNECT", "{b}:8080", 200),
     (b"CONNECT", "10.77.0.1:8080", 400),        # an open relay is what we are not
+    (b"CONNECT", "127.0.0.1:8080", 400),        # what listens there is not meant for others
     (b"CONNECT", "{b}", 400),                   # no port
     (b"CONNECT", "db.shop:80", 400),            # a name
     (b"CONNECT", "[::ffff:10.77.0.1]:80", 400),
@@ -198,14 +211,21 @@ def test_a_request_that_is_not_connect_is_refused(pair):
 
 def test_the_server_must_be_who_is_expected(pair):
     """The manifest of a expects another account than b has: no byte is sent, the reason is logged."""
-    a = pair["a"]
-    a.manifest("db.yaml", mesh.service("db", "shop", CLUSTER_IP, 80, 8080, [("db-1", pair["b"].ip, "somebody")]))
+    a, b = pair["a"], pair["b"]
+
+    def requests():
+        with open(os.path.join(b.work, "nginx-8080/access.log"), encoding="utf-8") as f:
+            return len(f.readlines())
+    asked = requests()
+    a.manifest("db.yaml", mesh.service("db", "shop", CLUSTER_IP, 80, 8080, [("db-1", b.ip, "somebody")]))
     a.reload()
     try:
         # the tunnel to the old identity must not be used for the new one
         assert a.curl(URL, check=False).returncode != 0
         line = a.daemons["relayd"].wait_for("tunnel failed: handshake")
         assert line["reason"] == "unexpected_id"
+        netns.wait_for(lambda: a.metric(HANDSHAKES, direction="outbound", error_type="unexpected_id") == 1)
+        assert requests() == asked
     finally:
         a.manifest("db.yaml", mesh.service("db", "shop", CLUSTER_IP, 80, 8080, [("db-1", pair["b"].ip, "db")]))
         a.reload()
