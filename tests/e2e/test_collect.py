@@ -130,6 +130,31 @@ def test_too_large_a_body_is_refused(collector):
     assert status == 413
 
 
+def zstd_bomb(megabytes):
+    """A zstd frame of eight blocks a megabyte, each of which is one zero, repeated 128 KiB times: four bytes a block."""
+    block = (131072 << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
+    last = (131072 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
+    return b"\x28\xb5\x2f\xfd\x00\x68" + block * (8 * megabytes - 1) + last
+
+
+def peak(process):
+    """The most memory that it ever held, in bytes."""
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM"))
+
+
+def test_a_body_that_explodes_is_refused_before_it_does(collector):
+    """32 KB that would be 1 GiB: refused after a little of it, and the collector is as well as before."""
+    before = peak(collector.process)
+    bomb = zstd_bomb(1024)
+    assert len(bomb) < 40000
+    status, _, answer = collector.post("/v1/logs", bomb, "-H", PROTOBUF, "-H", "Content-Encoding: zstd")
+    assert status in (400, 413), answer
+    assert peak(collector.process) - before < 16 << 20
+    assert collector.records() == []
+    assert collector.post("/v1/logs", log_request("after"), "-H", PROTOBUF)[0] == 200
+
+
 def test_text_from_outside_is_escaped(collector):
     assert collector.post("/v1/logs", log_request('a"b\n\x1b[31m'), "-H", PROTOBUF)[0] == 200
     assert "\x1b" not in collector.out.read_text()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Steering: what is captured, what is not, and what happens to connections that live while the rules change."""
 import socket
+import subprocess
 import time
 
 import pytest
@@ -263,7 +264,7 @@ def test_remove_leaves_what_live_connections_need(host, peer, family):
 
 def test_apply_waits_for_the_relay(host, peer):
     waiting = host.ns.popen(rules.NFRULES, "--root", str(host.root), "apply", "--wait-relay=10")
-    with pytest.raises(Exception):
+    with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(0.3)
     assert netns.ask(host.ns, peer.ip4, 80) == "direct"
     with host.relay():
@@ -294,6 +295,7 @@ def alone(tmp_path):
 @pytest.mark.parametrize("line", [
     'capture: {exclude: {ports: ["22 -j ACCEPT"]}}',
     'capture: {exclude: {ports: ["22\\n-A OUTPUT -j ACCEPT"]}}',
+    'capture: {exclude: {ports: ["\\e[2J"]}}',
     'capture: {exclude: {cidrs: ["10.0.0.0/8 -j ACCEPT"]}}',
     'capture: {exclude: {cidrs: ["10.0.0.0/8\\nCOMMIT"]}}',
     'capture: {exclude: {uids: ["0; true"]}}',

@@ -4,6 +4,7 @@ import fcntl
 import json
 import shutil
 import socket
+import subprocess
 
 import pytest
 
@@ -421,11 +422,11 @@ def test_a_held_lock_is_a_bounded_failure(host, tmp_path, monkeypatch):
 
 def test_a_lock_given_back_in_time_is_waited_for(host, tmp_path, monkeypatch):
     monkeypatch.setenv("XTABLES_LOCKFILE", str(tmp_path / "xtables.lock"))
+    if host.backend == "nft":
+        pytest.skip("nft takes no lock")
     lock = hold_lock(tmp_path)
     applying = host.ns.popen(rules.NFRULES, "--root", str(host.root), "apply")
-    with pytest.raises(Exception):
-        if host.backend == "nft":
-            raise TimeoutError
+    with pytest.raises(subprocess.TimeoutExpired):
         applying.wait(1.2)
     lock.close()
     said, _ = applying.communicate(timeout=10)
