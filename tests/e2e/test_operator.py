@@ -53,19 +53,27 @@ def test_a_bad_tulle_yaml_names_file_line_and_field(lone, program):
     assert "tulle.yaml:3:3: capture.outbuond: unknown field" in text and "outbound" in text
 
 
-def test_a_busy_port_is_named(lone):
-    lone.spawn("squatter", ["ncat", "-lk", "15008"], uid=0)
-    netns.wait_for_port(lone.ns, 15008)
-    done = lone.run(mesh.binary("tulle-relayd"), "--root", lone.root, check=False)
+@pytest.mark.parametrize("program, port", [("tulle-relayd", 15001), ("tulle-relayd", 15006), ("tulle-relayd", 15008),
+                                           ("tulle-relayd", 15021), ("tulle-telemetryd", 9464)])
+def test_a_busy_port_is_named(lone, program, port):
+    """That of certd is in test_certd.py."""
+    lone.spawn("squatter", ["ncat", "-lk", str(port)], uid=0)
+    netns.wait_for_port(lone.ns, port)
+    done = lone.run(mesh.binary(program), "--root", lone.root, check=False)
     assert done.returncode == 1
-    assert "port is in use" in done.stderr and "15008" in done.stderr
+    line, = [text for text in done.stderr.splitlines() if str(port) in text]
+    assert '"level":"error"' in line and ("port is in use" in line or "another program listens there" in line)
 
 
-def test_an_unwritable_run_folder_is_named(lone):
+@pytest.mark.parametrize("program, path", [("tulle-relayd", "relayd.sock"), ("tulle-telemetryd", "telemetryd.sock"),
+                                           ("tulle-certd", "identity")])
+def test_an_unwritable_run_folder_is_named(lone, program, path):
     """As an ordinary user, whom the folder does not belong to."""
-    done = lone.as_app(lone.public(mesh.binary("tulle-relayd")), "--root", lone.root, check=False)
+    os.makedirs(os.path.join(lone.root, "var/lib/tulle/certd"))
+    os.chown(os.path.join(lone.root, "var/lib/tulle/certd"), mesh.APP_UID, mesh.APP_UID)
+    done = lone.as_app(lone.public(mesh.binary(program)), "--root", lone.root, check=False)
     assert done.returncode == 1
-    assert f"{lone.root}/run/tulle/relayd.sock" in done.stderr and "Permission denied" in done.stderr
+    assert f"{lone.root}/run/tulle/{path}" in done.stderr and "Permission denied" in done.stderr
 
 
 def test_a_second_relay_is_refused(pair):
@@ -74,26 +82,49 @@ def test_a_second_relay_is_refused(pair):
     assert pair["a"].curl(URL).stdout == "hello from b:8080\n"
 
 
-def test_control_sequences_in_a_name_never_reach_the_terminal(pair):
-    """A newline, a quote and an escape in names of a manifest: refused, and shown harmlessly by every tool."""
+@pytest.mark.parametrize("name, shown", [
+    (r"x\e[2J", r"x\u001b[2J"), (r"x\nerror: forged.yaml:1:1", r"x\u000aerror: forged.yaml:1:1"), (r"x\"; reboot", r"x\"; reboot"),
+    ("x -j ACCEPT", "x -j ACCEPT"), (r"x\u009b2J", r"x\u009b2J"),
+], ids=["escape", "newline", "quote", "iptables", "C1"])
+def test_control_sequences_in_a_name_never_reach_the_terminal(pair, name, shown):
+    """Refused, and shown harmlessly by every tool, in one line: the file, where it stands, and the name escaped."""
     a = pair["a"]
-    a.manifest("evil.yaml", 'apiVersion: v1\nkind: Service\nmetadata: {name: "x\\e[2J\\n\\"; reboot", namespace: shop}\n'
+    a.manifest("evil.yaml", f'apiVersion: v1\nkind: Service\nmetadata: {{name: "{name}", namespace: shop}}\n'
                             'spec: {clusterIPs: [10.96.0.9], ports: [{port: 80}]}\n')
     refused = a.reload(check=False)
     assert refused.returncode == 1
     checked = a.tulle("check", os.path.join(a.root, "etc/tulle/mesh.d"), check=False)
     assert checked.returncode == 1
     status = a.tulle("status", check=False)
+    log = a.daemons["relayd"].wait_for("configuration refused: the old one stays")["problems"]
+    for text in (refused.stderr, checked.stderr, status.stdout, log):
+        line, = [part for part in text.splitlines() if "evil.yaml:3:18" in part]
+        assert f'metadata.name: is "{shown}"' in line.replace("\\\\", "\\")  # status escapes the escape as well
+        assert not [part for part in text.splitlines() if part.startswith("error: forged")]
     for text in (refused.stderr, checked.stdout + checked.stderr, status.stdout, a.daemons["relayd"].log()):
-        assert "\x1b" not in text
-    assert "evil.yaml:3" in refused.stderr
+        assert not set(text) & {"\x1b", "\x9b"}
     assert a.curl(URL).stdout == "hello from b:8080\n"
+
+
+def test_a_reload_of_everything_fails_if_one_daemon_refuses(pair):
+    """`tulle reload` without a name: each daemon says what is wrong, the exit status is 1, and all go on as they were."""
+    a = pair["a"]
+    a.start_telemetryd()
+    assert a.tulle("reload").returncode == 0
+    a.configure(telemetry={"traces": "every now and then"})
+    refused = a.tulle("reload", check=False)
+    assert refused.returncode == 1
+    for daemon in ("certd", "relayd", "telemetryd"):
+        assert daemon in refused.stderr + refused.stdout
+    assert refused.stderr.count("telemetry.traces: ") == 3 and "tulle.yaml:" in refused.stderr
+    assert a.curl(URL).stdout == "hello from b:8080\n"
+    assert all(a.daemons[d].alive() for d in ("certd", "relayd", "telemetryd"))
 
 
 def test_only_root_and_the_daemons_user_may_reload(pair):
     a = pair["a"]
     refused = a.as_app(a.public(mesh.binary("tulle")), "reload", "--root", a.root, "relayd", check=False)
-    assert refused.returncode == 1 and "root" in refused.stderr
+    assert refused.returncode == 1 and "root" in refused.stderr.replace(a.root, "").replace("--root", "")
     asked = a.as_app(a.public(mesh.binary("tulle")), "status", "--root", a.root, "--json", check=False)
     assert '"ready": true' in asked.stdout  # questions are free
 

@@ -144,6 +144,8 @@ def test_a_client_hello_to_the_plaintext_port_is_opaque(pair):
     """TLS from outside to an application's port, where plaintext is permitted: the application answers it, not we."""
     b = pair["b"]
     b.rules("apply")
+    captured = lambda: b.metric("tulle_listener_accept_count_total", listener="inbound")
+    before = captured()
     try:
         b.spawn("tls-app", ["ncat", "-lk", "--ssl", "7443", "-c", "echo secret"], uid=0)
         netns.wait_for_port(b.ns, 7443)
@@ -151,6 +153,7 @@ def test_a_client_hello_to_the_plaintext_port_is_opaque(pair):
         done = pair["a"].run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", "openssl", "s_client",
                              "-quiet", "-connect", f"{b.ip}:7443", input="", check=False)
         assert "secret" in done.stdout
+        assert captured() == before + 1  # by way of us
     finally:
         b.rules("remove", "--now")
 
