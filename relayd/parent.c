@@ -450,7 +450,7 @@ int
 parent_main(const struct parent_start *s)
 {
 	struct parent *p = calloc(1, sizeof(*p));
-	char AUTO_FREE *error = NULL;
+	char *error = NULL;
 	uint64_t ticket;
 	enum tulle_err e;
 
@@ -464,7 +464,9 @@ parent_main(const struct parent_start *s)
 		return EXIT_FAILURE;
 	}
 	/* Files can be mended while it runs.  Without this host's addresses no policy would find its workload: no start. */
-	if (supply_reload(&p->supply, &ticket, &error) != TULLE_OK) {
+	e = supply_reload(&p->supply, &ticket, &error);
+	free(error);
+	if (e != TULLE_OK) {
 		if (!p->supply.files.known)
 			return EXIT_FAILURE;
 		supply_fall_back(&p->supply);

@@ -75,7 +75,7 @@ part_new(struct reporter *r, struct report *whole)
 void
 reporter_status(struct reporter *r, uint64_t id)
 {
-	struct report *whole = calloc(1, sizeof(*whole));
+	struct report *whole = r->n > 0 ? calloc(1, sizeof(*whole)) : NULL;
 
 	if (whole == NULL)
 		return;
