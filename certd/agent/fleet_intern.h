@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * fleet_intern.h - what the files of fleet.h share: the structure, and the
+ * steps that they leave to each other.
+ *
+ *   fleet.c        what is due: looks at everything, starts the rest
+ *   fleet_link.c   one connection at a time, made for one purpose
+ *   fleet_join.c   Join: this host becomes a member
+ *   fleet_sign.c   Sign: certificates that the keeper ordered
+ *   fleet_renew.c  Renew: the node's own certificate
+ */
+#ifndef TULLE_CERTD_AGENT_FLEET_INTERN_H
+#define TULLE_CERTD_AGENT_FLEET_INTERN_H
+
+#include <sys/queue.h>
+
+#include "agent/fleet.h"
+#include "agent/node.h"
+#include "base/addr.h"
+#include "base/buf.h"
+#include "grpc/client.h"
+#include "proto/authority.pb-c.h"
+
+#define FLEET_CALL_MS 10000 /* one call, and making a connection */
+#define FLEET_CSR_MAX 16384
+#define FLEET_WHY 160 /* a reason in words */
+
+/* A certificate that the keeper wants. */
+struct order {
+	TAILQ_ENTRY(order) link;
+	char *id;
+	int64_t ttl;
+	struct buf csr;
+};
+TAILQ_HEAD(orders, order);
+
+enum purpose { FOR_WORK, FOR_JOIN, FOR_LATE };
+
+struct fleet {
+	struct loop *loop; /* lent */
+	const struct fleet_handler *handler;
+	void *arg;
+	struct node node;
+	struct timer tick; /* flush of orders, renewal of the node, tidying */
+
+	/* One connection at a time, made for one purpose. */
+	struct grpc_client *client;
+	enum purpose purpose;
+	bool dead;             /* to be freed at the next tick */
+	struct addr peer;      /* where it goes */
+	char error[FLEET_WHY]; /* why the last call or connection failed */
+
+	struct orders waiting, asked; /* asked: the call under way is for these */
+
+	struct token token; /* being redeemed */
+	bool joining;
+	char expected_td[SPIFFE_TD_MAX + 1]; /* of the join; "": any */
+	void (*join_done)(void *arg, const char *error);
+	void *join_arg;
+
+	struct key *next; /* of the join or renewal under way */
+	bool renewing;
+	unsigned int failures; /* of renewals */
+	int64_t retry_at;
+	int64_t last_success; /* seconds; 0: never */
+	int64_t skew;         /* the authority's clock minus ours */
+};
+
+/* ---- fleet.c ---- */
+
+int64_t fleet_now_ms(void);
+
+/* Looks what is due, from the loop: safe in the middle of a callback. */
+void fleet_soon(struct fleet *f);
+
+/* ---- fleet_link.c ---- */
+
+/* Ends the connection, if there is one; nobody is told. */
+void fleet_hang_up(struct fleet *f);
+
+/* Connects; f->client is valid on success.  FOR_JOIN goes to the token's authority, the others to the node's. */
+enum tulle_err fleet_dial(struct fleet *f, enum purpose purpose);
+
+/* Calls <path>; what happens next comes through <h>, with <f>. */
+enum tulle_err fleet_call(struct fleet *f, const char *path, const ProtobufCMessage *m, const struct grpc_handler *h);
+
+/* An answer came, and by the authority's clock it is <theirs>, seconds. */
+void fleet_note_clock(struct fleet *f, int64_t theirs);
+
+/* What a call that failed says, for people. */
+void fleet_status_text(char out[FLEET_WHY], enum grpc_status status, const char *text);
+
+/* The roots of trust domain <td> in an answer.  NULL: none.  Lent by <bundles>. */
+const Tulle__V1__Bundle *fleet_own_bundle(Tulle__V1__Bundle **bundles, size_t n, const char *td);
+
+/* Lent by <b>. */
+static inline ProtobufCBinaryData
+fleet_bytes(const struct buf *b)
+{
+	return (ProtobufCBinaryData){ .data = b->data + b->off, .len = b->len };
+}
+
+/* ---- fleet_join.c ---- */
+
+/* The connection FOR_JOIN is there. */
+void fleet_join_ready(struct fleet *f);
+
+/* Ends the join under way, if there is one, and tells who asked; <error> NULL: it worked. */
+void fleet_finish_join(struct fleet *f, const char *error);
+
+/* ---- fleet_sign.c ---- */
+
+/* Asks for what waits, BATCH at a time. */
+enum tulle_err fleet_ask_certificates(struct fleet *f);
+
+/* Empties <list>.  The keeper hears <why> of each; NULL: it hears nothing, for it is gone. */
+void fleet_fail_orders(struct fleet *f, struct orders *list, const char *why);
+
+/* ---- fleet_renew.c ---- */
+
+/* Asks on the connection that is there; <late>: it is FOR_LATE and ready. */
+enum tulle_err fleet_ask_renewal(struct fleet *f, bool late);
+
+/* The connection FOR_LATE is there. */
+void fleet_late_ready(struct fleet *f);
+
+/* Ends the renewal under way, if there is one; it is tried again later. */
+void fleet_renewal_failed(struct fleet *f, const char *why);
+
+#endif

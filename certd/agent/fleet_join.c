@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* fleet_join.c - Join: this host becomes a member, by a token. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/fleet_intern.h"
+#include "authority/members.h"
+#include "base/log.h"
+#include "store/crypt.h"
+#include "tls/issue.h"
+#include "tls/spiffe.h"
+
+#define JOIN_PLACEHOLDER SPIFFE_SCHEME "join/tulle/node" /* the authority names the node */
+
+void
+fleet_finish_join(struct fleet *f, const char *error)
+{
+	void (*done)(void *, const char *) = f->join_done;
+
+	if (!f->joining)
+		return;
+	f->joining = false;
+	f->join_done = NULL;
+	f->next = key_unref(f->next);
+	explicit_bzero(&f->token, sizeof(f->token));
+	f->dead = true; /* the next connection is the node's */
+	fleet_soon(f);
+	if (error != NULL)
+		log_warn("joining failed", LF_STR("reason", error));
+	done(f->join_arg, error);
+	if (error == NULL)
+		f->handler->joined(f->arg);
+}
+
+static void
+join_answer(void *arg, const uint8_t *p, size_t n)
+{
+	struct fleet *f = arg;
+	Tulle__V1__JoinResponse *m = tulle__v1__join_response__unpack(NULL, n, p);
+	const Tulle__V1__Bundle *b = m == NULL ? NULL : fleet_own_bundle(m->bundles, m->n_bundles, m->trust_domain);
+	enum tulle_err e;
+
+	if (b == NULL) {
+		fleet_finish_join(f, "the authority's answer makes no sense");
+	} else if (f->expected_td[0] != '\0' && strcmp(f->expected_td, m->trust_domain) != 0) {
+		char why[200];
+
+		(void)snprintf(why, sizeof(why), "the authority is for trust domain %.60s, but tulle.yaml says trustDomain: %.60s",
+		    m->trust_domain, f->expected_td);
+		fleet_finish_join(f, why);
+	} else {
+		fleet_note_clock(f, m->now);
+		e = node_take(&f->node, &f->peer,
+		    &(struct node_news){ m->node_chain.data, m->node_chain.len, b->roots.data, b->roots.len, m->trust_domain,
+		        (const char *const *)m->accounts, m->n_accounts },
+		    f->next, fleet_now_ms());
+		fleet_finish_join(f, e == TULLE_OK ? NULL : e == TULLE_EINVAL ? "the authority's answer is not good" : tulle_strerror(e));
+	}
+	tulle__v1__join_response__free_unpacked(m, NULL);
+}
+
+static void
+join_finished(void *arg, enum grpc_status status, const char *text)
+{
+	struct fleet *f = arg;
+	char why[FLEET_WHY];
+
+	if (!f->joining)
+		return;
+	if (status == GRPC_PERMISSION_DENIED)
+		(void)snprintf(why, sizeof(why),
+		    "the authority refused the token: it has expired, is spent or was revoked (its log says which)");
+	else
+		fleet_status_text(why, status, text);
+	fleet_finish_join(f, why);
+}
+
+static enum tulle_err
+join_request(struct fleet *f, struct buf *csr, uint8_t proof[CRYPT_HASH])
+{
+	uint8_t exporter[TOKEN_EXPORTER], key[TOKEN_KEY];
+	enum tulle_err e = tls_session_export(grpc_client_session(f->client), TOKEN_EXPORTER_LABEL, exporter,
+	    sizeof(exporter));
+
+	if (e == TULLE_OK)
+		e = node_join_key(&f->node, f->token.id, &f->next);
+	if (e == TULLE_OK)
+		e = issue_request(csr, JOIN_PLACEHOLDER, f->next);
+	if (e == TULLE_OK)
+		e = token_key(key, &f->token);
+	if (e == TULLE_OK)
+		e = token_proof(proof, key, f->token.id, buf_head(csr), buf_len(csr), exporter);
+	explicit_bzero(key, sizeof(key));
+	return e;
+}
+
+void
+fleet_join_ready(struct fleet *f)
+{
+	static const struct grpc_handler handler = { join_answer, join_finished };
+	const char *peer = tls_session_peer_id(grpc_client_session(f->client));
+	Tulle__V1__JoinRequest m;
+	struct spiffe_id id;
+	struct buf csr = buf_new(FLEET_CSR_MAX);
+	uint8_t proof[CRYPT_HASH];
+	char host[65] = "";
+	enum tulle_err e;
+
+	if (peer == NULL || spiffe_parse(&id, peer, strlen(peer)) != TULLE_OK ||
+	    strcmp(id.path, MEMBER_AUTHORITY_PATH) != 0) {
+		fleet_finish_join(f, "the host at the token's address has the right root but is not the authority");
+		return;
+	}
+	tulle__v1__join_request__init(&m);
+	e = join_request(f, &csr, proof);
+	if (e == TULLE_OK) {
+		(void)gethostname(host, sizeof(host) - 1);
+		m.token_id = f->token.id;
+		m.proof = (ProtobufCBinaryData){ .data = proof, .len = sizeof(proof) };
+		m.csr = fleet_bytes(&csr);
+		m.host_name = host;
+		e = fleet_call(f, "/tulle.v1.Authority/Join", &m.base, &handler);
+	}
+	buf_free(&csr);
+	if (e)
+		fleet_finish_join(f, tulle_strerror(e));
+}
+
+enum tulle_err
+fleet_join(struct fleet *f, const struct token *t, const char *td, void (*done)(void *arg, const char *error), void *arg)
+{
+	enum tulle_err e;
+
+	if (f->joining || f->renewing)
+		return TULLE_EBUSY;
+	fleet_hang_up(f);
+	fleet_fail_orders(f, &f->asked, "this host joins anew");
+	f->token = *t;
+	(void)snprintf(f->expected_td, sizeof(f->expected_td), "%s", td != NULL ? td : "");
+	e = fleet_dial(f, FOR_JOIN);
+	if (e) {
+		explicit_bzero(&f->token, sizeof(f->token));
+		return e;
+	}
+	f->joining = true;
+	f->join_done = done;
+	f->join_arg = arg;
+	return TULLE_OK;
+}
