@@ -17,35 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/renew.h"
+#include "agent/slot.h"
 #include "base/err.h"
 #include "io/loop.h"
 #include "tls/der.h"
-#include "tls/identity.h"
 
 struct keeper;
-
-/* One identity of this host.  Read only for others. */
-struct slot {
-	char *ns, *sa;
-	char *id; /* SPIFFE ID */
-	int64_t ttl;
-	struct identity *current; /* a reference; NULL: none yet */
-	int64_t issued, end;      /* milliseconds since the epoch */
-	int64_t renew_at;
-	struct key *next_key; /* of the order under way */
-	int64_t retry_at;
-	unsigned int failures;
-	char failure[160]; /* the last one's reason, "" after a success */
-	bool ordered;
-	int64_t ordered_at;
-	enum renew_alarm alarm;
-};
-
-struct keeper_wanted {
-	const char *ns, *sa; /* copied */
-	int64_t ttl;         /* seconds */
-};
 
 struct keeper_handler {
 	/*
@@ -99,9 +76,6 @@ const struct slot *keeper_slot(const struct keeper *k, size_t i);
 
 /* NULL: not wanted here. */
 const struct slot *keeper_find(const struct keeper *k, const char *ns, const char *sa);
-
-/* Is there a certificate that has not expired? */
-bool slot_usable(const struct slot *s, int64_t now_ms);
 
 /* The bundle, len 0 before keeper_roots().  Lent until the next change. */
 struct der keeper_bundle(const struct keeper *k);
