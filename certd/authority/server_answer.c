@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* server_answer.c - answers of the authority, refusals, and limits on how often they are asked for. */
+#include <stdlib.h>
+
+#include "authority/server_intern.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "io/sock.h"
+
+void
+server_answer(struct grpc_call *call, const ProtobufCMessage *m)
+{
+	size_t n = protobuf_c_message_get_packed_size(m);
+	uint8_t AUTO_FREE *p = malloc(n + 1);
+
+	if (p == NULL) {
+		grpc_finish(call, GRPC_UNAVAILABLE, "out of memory");
+		return;
+	}
+	(void)protobuf_c_message_pack(m, p);
+	if (grpc_send(call, p, n) != TULLE_OK)
+		grpc_finish(call, GRPC_RESOURCE_EXHAUSTED, "the answer is too long");
+	else
+		grpc_finish(call, GRPC_OK, "");
+}
+
+void
+server_deny(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why)
+{
+	struct addr peer;
+	char text[ADDR_TEXT] = "-";
+
+	s->denied++;
+	if (sock_peer(grpc_call_fd(call), &peer) == TULLE_OK)
+		(void)addr_format_ip(&peer, text);
+	log_warn("refused a host", LF_STR("call", what), LF_STR("peer", text), LF_STR("node", node), LF_STR("reason", why));
+	grpc_finish(call, GRPC_PERMISSION_DENIED, "denied");
+}
+
+bool
+server_slow_down(struct authority_server *s, struct grpc_call *call, struct limit *l, const char *name)
+{
+	if (limit_take(l, name, loop_now(s->loop)))
+		return false;
+	s->denied++;
+	grpc_finish(call, GRPC_RESOURCE_EXHAUSTED, "too many calls: come back later");
+	return true;
+}
+
+bool
+server_stranger_too_fast(struct authority_server *s, struct grpc_call *call)
+{
+	struct addr peer;
+	char text[ADDR_TEXT] = "-";
+
+	if (sock_peer(grpc_call_fd(call), &peer) == TULLE_OK)
+		(void)addr_format_ip(&peer, text);
+	return server_slow_down(s, call, &s->strangers, text);
+}
+
+char *
+server_text(const char *s)
+{
+	return (char *)(uintptr_t)s; /* protobuf-c has no const */
+}
+
+void
+server_bundle(const struct authority_server *s, Tulle__V1__Bundle *ret)
+{
+	struct der roots = authority_roots(s->authority);
+
+	tulle__v1__bundle__init(ret);
+	ret->trust_domain = server_text(s->td);
+	ret->roots = (ProtobufCBinaryData){ .data = (uint8_t *)(uintptr_t)roots.p, .len = roots.len };
+}
+
+char **
+server_accounts(const struct authority_server *s, const char *node, size_t *ret_n)
+{
+	const json_t *list = json_object_get(store_get(s->store, "member", node), "accounts");
+	size_t n = json_array_size(list);
+	char **texts = calloc(n + 1, sizeof(*texts));
+
+	for (size_t i = 0; texts != NULL && i < n; i++)
+		texts[i] = server_text(json_string_value(json_array_get(list, i)));
+	*ret_n = texts != NULL ? n : 0;
+	return texts;
+}

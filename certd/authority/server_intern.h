@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * server_intern.h - what the files of server.h share.
+ *
+ *   server.c         the methods, unpacked; start and stop
+ *   server_self.c    the authority's own certificate
+ *   server_answer.c  answers, refusals, and what each answer has in it
+ *   server_node.c    Join and Renew: certificates of nodes
+ *   server_sign.c    Sign: certificates of their workloads
+ */
+#ifndef TULLE_CERTD_AUTHORITY_SERVER_INTERN_H
+#define TULLE_CERTD_AUTHORITY_SERVER_INTERN_H
+
+#include "authority/limit.h"
+#include "authority/members.h"
+#include "authority/server.h"
+#include "base/addr.h"
+#include "grpc/server.h"
+#include "proto/authority.pb-c.h"
+#include "tls/context.h"
+
+struct authority_server {
+	struct loop *loop; /* lent */
+	struct authority *authority;
+	struct store *store;
+	const char *td;
+	int64_t leaf_max;
+	struct addr at;
+	struct grpc_server *grpc;
+	struct timer renew; /* of our own certificate */
+	struct limit strangers; /* by address: joins and late renewals */
+	struct limit nodes;     /* by node: everything else */
+	uint64_t joins, signs, renewals, denied;
+};
+
+/* ---- server_self.c ---- */
+
+/* The context of the server with a new certificate, which ends at *ret_end (seconds). */
+enum tulle_err server_context(struct authority_server *s, struct tls_context **ret, int64_t *ret_end);
+
+/* Sets the timer for the renewal of our own certificate, which ends at <end> (seconds). */
+void server_renew_at(struct authority_server *s, int64_t end);
+
+/* ---- server_answer.c: each answers <call>, which is gone afterwards ---- */
+
+void server_answer(struct grpc_call *call, const ProtobufCMessage *m);
+
+/* What is told to the peer is less than what is logged.  <node>: whom it says it is; "" if nobody. */
+void server_deny(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why);
+
+/* True: <name> calls too often, and was told so; false: go on, the call is not answered. */
+bool server_slow_down(struct authority_server *s, struct grpc_call *call, struct limit *l, const char *name);
+
+/* The same for somebody without a certificate, by address. */
+bool server_stranger_too_fast(struct authority_server *s, struct grpc_call *call);
+
+/* ---- server_answer.c: parts of answers ---- */
+
+/* Without const, which protobuf-c does not know. */
+char *server_text(const char *s);
+
+/* The bundle of the one trust domain that we speak for; its texts and bytes are lent by <s>. */
+void server_bundle(const struct authority_server *s, Tulle__V1__Bundle *ret);
+
+/* "ns/sa" of what a node may ask for; the array is the caller's to free(), the texts are the store's. */
+char **server_accounts(const struct authority_server *s, const char *node, size_t *ret_n);
+
+/* ---- the calls; the message is lent, the call answered ---- */
+
+void server_join(struct authority_server *s, struct grpc_call *call, const Tulle__V1__JoinRequest *m);
+void server_renew(struct authority_server *s, struct grpc_call *call, const Tulle__V1__RenewRequest *m);
+void server_sign(struct authority_server *s, struct grpc_call *call, const Tulle__V1__SignRequest *m);
+
+#endif
