@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "grpc/fields.h"
 #include "grpc/server.h"
 #include "io/acceptor.h"
 #include "io/sock.h"
@@ -110,18 +111,5 @@ void call_gone(struct grpc_call *call);
 /* Sets the callbacks of request.c, and the one of call.c. */
 void request_callbacks(nghttp2_session_callbacks *cb);
 int call_frame_sent(nghttp2_session *h2, const nghttp2_frame *frame, void *arg);
-
-static inline nghttp2_nv
-grpc_nv(const char *name, const char *value)
-{
-	return (nghttp2_nv){ .name = (uint8_t *)(uintptr_t)name, .namelen = strlen(name),
-		.value = (uint8_t *)(uintptr_t)value, .valuelen = strlen(value) };
-}
-
-static inline bool
-grpc_is(const uint8_t *name, size_t len, const char *want)
-{
-	return len == strlen(want) && memcmp(name, want, len) == 0;
-}
 
 #endif
