@@ -179,3 +179,21 @@ trust_roots(const struct trust *t, const char *td, size_t td_len, struct der *re
 	*ret = (struct der){ .p = d->roots, .len = d->len };
 	return true;
 }
+
+int64_t
+trust_until(const struct trust *t, const char *td, size_t td_len)
+{
+	struct der AUTO_FREE *roots = calloc(DER_BUNDLE_CERTS, sizeof(*roots));
+	struct svid_facts AUTO_FREE *facts = malloc(sizeof(*facts));
+	const struct domain *d = find(t, td, td_len);
+	int64_t until = 0;
+	size_t n = 0;
+
+	if (roots == NULL || facts == NULL || d == NULL || d->len == 0 ||
+	    der_split(d->roots, d->len, roots, DER_BUNDLE_CERTS, &n) != TULLE_OK)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (svid_read(facts, roots[i].p, roots[i].len) == TULLE_OK && facts->not_after > until)
+			until = facts->not_after;
+	return until;
+}

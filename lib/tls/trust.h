@@ -60,6 +60,13 @@ const char *trust_domain_name(const struct trust *t, size_t i);
 /* Its roots in a row.  False if there is no such trust domain.  Lent. */
 bool trust_roots(const struct trust *t, const char *td, size_t td_len, struct der *ret);
 
+/*
+ * When the last of its roots expires, in seconds since the epoch: from then
+ * on nobody of this trust domain is believed.  0: it has none, or memory is
+ * short.
+ */
+int64_t trust_until(const struct trust *t, const char *td, size_t td_len);
+
 struct verifier;
 
 /* Keeps a reference to <t>.  TULLE_ENOMEM, TULLE_ECRYPTO. */

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "hbone/session.h"
 
-#include <string.h>
-
-#include "base/log.h"
+#include "hbone/intern.h"
 #include "hbone/stream.h"
 #include "net/tcp.h"
-
-#define FLUSH_TURNS 4          /* sends of one tunnel in one tick, each of some 256 KiB */
-#define RESETS_BURST 10000     /* a bucket per tunnel: resets of one aborting client cost its neighbours nothing */
-#define RESETS_PER_SEC 1000
 
 static struct hbone *
 hbone_of(struct tlsconn *c)
@@ -17,8 +11,8 @@ hbone_of(struct tlsconn *c)
 	return CONTAINER_OF(c, struct hbone, conn);
 }
 
-static void
-finish(struct hbone *h)
+void
+hbone_finish(struct hbone *h)
 {
 	struct hstream *s;
 	enum tulle_err e = h->error;
@@ -48,354 +42,7 @@ hbone_fail(struct hbone *h, enum tulle_err e)
 	h->failed = true;
 	h->error = e;
 	if (!h->inside)
-		finish(h);
-}
-
-/* ---- sending ---------------------------------------------------------- */
-
-/* Seals the frames gathered so far. */
-static enum tulle_err
-seal(struct hbone *h)
-{
-	struct thread *th = h->conn.th;
-	enum tulle_err e = TULLE_OK;
-
-	if (th->plain_out_len > 0)
-		e = tlsconn_write(&h->conn, th->plain_out, th->plain_out_len);
-	th->plain_out_len = 0;
-	return e;
-}
-
-static bool
-make_room(struct hbone *h, size_t n)
-{
-	return PLAIN_OUT_SIZE - h->conn.th->plain_out_len >= n || seal(h) == TULLE_OK;
-}
-
-static ssize_t
-on_send(nghttp2_session *h2, const uint8_t *p, size_t n, int flags, void *arg)
-{
-	struct hbone *h = arg;
-	struct thread *th = h->conn.th;
-	size_t left = n, piece;
-
-	(void)h2;
-	(void)flags;
-	while (left > 0) {
-		piece = left < TLS_RECORD ? left : TLS_RECORD;
-		if (!make_room(h, piece))
-			return NGHTTP2_ERR_CALLBACK_FAILURE;
-		memcpy(th->plain_out + th->plain_out_len, p, piece);
-		th->plain_out_len += piece;
-		p += piece;
-		left -= piece;
-	}
-	return (ssize_t)n;
-}
-
-/*
- * A DATA frame fills one TLS record together with its header, or four where
- * the peer takes such frames, so that a row of frames is a row of full
- * records and bulk costs one recv() for four of them.
- */
-static ssize_t
-on_read_length(nghttp2_session *h2, uint8_t frame, int32_t id, int32_t conn_window, int32_t stream_window,
-    uint32_t max_frame, void *arg)
-{
-	ssize_t n = max_frame >= HBONE_FRAME ? HBONE_FRAME - 9 : TLS_RECORD - 9;
-
-	(void)h2;
-	(void)frame;
-	(void)id;
-	(void)arg;
-	if (n > conn_window)
-		n = conn_window;
-	if (n > stream_window)
-		n = stream_window;
-	return n;
-}
-
-/* The bytes lie 9 behind the gathered ones already: stream.c read them there. */
-static int
-on_send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *head, size_t n, nghttp2_data_source *source,
-    void *arg)
-{
-	struct hbone *h = arg;
-	struct thread *th = h->conn.th;
-
-	(void)h2;
-	(void)frame;
-	(void)source;
-	if (n == 0 && !make_room(h, 9)) /* an end alone: nothing was read, so no room was made */
-		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	memcpy(th->plain_out + th->plain_out_len, head, 9);
-	th->plain_out_len += 9 + n;
-	return 0;
-}
-
-/*
- * Makes and sends frames until nothing is left, the socket is full or this
- * tunnel has had its share of the tick: *ret_more is set only for the last.
- */
-static enum tulle_err
-flush(struct hbone *h, bool *ret_more)
-{
-	struct thread *th = h->conn.th;
-	enum tulle_err e;
-	int rv, turns = 0;
-
-	do {
-		if (tlsconn_blocked(&h->conn))
-			return TULLE_OK; /* writable() brings us back */
-		if (turns++ == FLUSH_TURNS) {
-			*ret_more = true;
-			return TULLE_OK;
-		}
-		th->plain_out_len = 0;
-		h->inside = true;
-		rv = nghttp2_session_send(h->h2);
-		h->inside = false;
-		if (h->failed)
-			return h->error;
-		if (rv != 0)
-			return rv == NGHTTP2_ERR_NOMEM ? TULLE_ENOMEM : TULLE_EPEER;
-		e = seal(h);
-		if (e != TULLE_OK)
-			return e;
-		if (buf_len(&th->tx) == 0)
-			break;
-		e = tlsconn_flush(&h->conn);
-		if (e != TULLE_OK && e != TULLE_AGAIN)
-			return e;
-	} while (nghttp2_session_want_write(h->h2));
-	return TULLE_OK;
-}
-
-static void
-flush_one(struct hbone *h)
-{
-	bool more = false;
-	enum tulle_err e;
-
-	if (h->h2 == NULL || h->conn.state != TLSCONN_OPEN)
-		return;
-	e = flush(h, &more);
-	if (e != TULLE_OK) {
-		h->failed = true;
-		h->error = e;
-		finish(h);
-		return;
-	}
-	if (more)
-		tlsconn_want_writable(&h->conn); /* the rest in the next tick, whether or not a source has more by then */
-	else
-		hstream_pause_starved(h);
-	if (!nghttp2_session_want_read(h->h2) && !nghttp2_session_want_write(h->h2))
-		hbone_fail(h, h->broken ? TULLE_EPEER : TULLE_EOF);
-}
-
-void
-hbone_mark_dirty(struct hbone *h)
-{
-	if (h->dirty || h->closed || h->h2 == NULL)
-		return;
-	h->dirty = true;
-	TAILQ_INSERT_TAIL(&h->conn.th->dirty, h, dirty_link);
-}
-
-void
-hbone_flush_all(struct thread *th)
-{
-	struct hbone *h;
-
-	while ((h = TAILQ_FIRST(&th->dirty)) != NULL) {
-		TAILQ_REMOVE(&th->dirty, h, dirty_link);
-		h->dirty = false;
-		flush_one(h);
-	}
-}
-
-/* ---- receiving -------------------------------------------------------- */
-
-/* Header blocks never interleave (RFC 9113 4.3), so one place for a request is enough. */
-static int
-on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
-{
-	struct hbone *h = arg;
-
-	(void)h2;
-	if (h->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-		h->request.connect = false;
-		h->request.authority[0] = '\0';
-	}
-	return 0;
-}
-
-static bool
-name_is(const uint8_t *name, size_t len, const char *want)
-{
-	return len == strlen(want) && memcmp(name, want, len) == 0;
-}
-
-static int
-on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, size_t namelen, const uint8_t *value,
-    size_t valuelen, uint8_t flags, void *arg)
-{
-	struct hbone *h = arg;
-	struct hstream *s;
-
-	(void)flags;
-	if (frame->hd.type != NGHTTP2_HEADERS)
-		return 0;
-	if (!h->server) {
-		/* The answer, behind a 1xx or not: nghttp2 has checked that :status is three digits and nowhere else. */
-		s = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
-		if (s != NULL && name_is(name, namelen, ":status") && valuelen == 3)
-			hstream_answered(s, (value[0] - '0') * 100 + (value[1] - '0') * 10 + value[2] - '0');
-		return 0;
-	}
-	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-		return 0;
-	/* baggage, forwarded and their like are claims of whoever holds a certificate: never used to decide */
-	if (name_is(name, namelen, ":method")) {
-		h->request.connect = name_is(value, valuelen, "CONNECT");
-	} else if (name_is(name, namelen, ":authority") && valuelen <= HBONE_AUTHORITY_MAX) {
-		memcpy(h->request.authority, value, valuelen);
-		h->request.authority[valuelen] = '\0';
-	}
-	return 0;
-}
-
-static void
-headers_complete(struct hbone *h, const nghttp2_frame *frame)
-{
-	if (h->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-		h->events->request(h, frame->hd.stream_id, h->request.connect, h->request.authority);
-}
-
-/* Counts what a peer resets; an endless row of resets ends the tunnel, a burst does not. */
-static bool
-too_many_resets(struct hbone *h)
-{
-	uint64_t now = loop_now(h->conn.th->loop), gained = (now - h->resets_ms) * RESETS_PER_SEC / 1000;
-
-	if (gained > 0) {
-		h->resets = gained + h->resets > RESETS_BURST ? RESETS_BURST : (uint32_t)(h->resets + gained);
-		h->resets_ms = now;
-	}
-	if (h->resets == 0)
-		return true;
-	h->resets--;
-	return false;
-}
-
-static void
-learn_settings(struct hbone *h)
-{
-	uint32_t allowed = nghttp2_session_get_remote_settings(h->h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-
-	h->streams_max = allowed < HBONE_STREAMS_CLIENT ? allowed : HBONE_STREAMS_CLIENT;
-	if (h->events->slots != NULL)
-		h->events->slots(h);
-}
-
-static int
-on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
-{
-	struct hbone *h = arg;
-	struct hstream *s;
-
-	h->heard_ms = loop_now(h->conn.th->loop);
-	if (frame->hd.type == NGHTTP2_HEADERS)
-		headers_complete(h, frame);
-	if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
-	    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
-		s = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
-		if (s != NULL)
-			hstream_ended(s);
-	}
-	if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
-		h->ping_out = false;
-	if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
-		learn_settings(h);
-	if (frame->hd.type == NGHTTP2_GOAWAY)
-		h->draining = true;
-	if (frame->hd.type == NGHTTP2_RST_STREAM && too_many_resets(h)) {
-		log_warn("tunnel ended: too many resets",
-		    LF_STR("peer", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL));
-		(void)nghttp2_session_terminate_session(h2, NGHTTP2_ENHANCE_YOUR_CALM);
-	}
-	return 0;
-}
-
-static int
-on_data_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *arg)
-{
-	struct hstream *s = nghttp2_session_get_stream_user_data(h2, id);
-
-	(void)flags;
-	(void)arg;
-	/* The connection's window comes back at once; the stream's as its bytes leave (stream.c). */
-	(void)nghttp2_session_consume_connection(h2, n);
-	if (s != NULL)
-		hstream_input(s, p, n);
-	else
-		(void)nghttp2_session_consume_stream(h2, id, n);
-	return 0;
-}
-
-static int
-on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error, void *arg)
-{
-	struct hstream *s = nghttp2_session_get_stream_user_data(h2, id);
-	struct hbone *h = arg;
-
-	if (s != NULL)
-		hstream_gone(s, error == NGHTTP2_NO_ERROR ? TULLE_EOF : TULLE_ERESET, error);
-	if (h->events->slots != NULL && !h->failed)
-		h->events->slots(h);
-	return 0;
-}
-
-static int
-on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
-{
-	struct hbone *h = arg;
-	struct hstream *s;
-
-	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
-		log_info("tunnel broken by its peer", LF_STR("reason", nghttp2_http2_strerror(frame->goaway.error_code)),
-		    LF_STR("peer", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL));
-		h->broken = true;
-		return 0;
-	}
-	if (h->server && frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
-		/* An error status is out; the request's side is still open: a reset without an error ends it (RFC 9113 8.1). */
-		(void)nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-		return 0;
-	}
-	if (frame->hd.type != NGHTTP2_DATA || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-		return 0;
-	s = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
-	if (s != NULL)
-		hstream_sent_end(s);
-	return 0;
-}
-
-/* A request that never became a stream of ours must not keep its memory. */
-static int
-on_frame_not_sent(nghttp2_session *h2, const nghttp2_frame *frame, int error, void *arg)
-{
-	struct hstream *s;
-
-	(void)arg;
-	(void)error;
-	if (frame->hd.type != NGHTTP2_HEADERS)
-		return 0;
-	s = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
-	if (s != NULL)
-		s->retryable = true; /* on_stream_close follows */
-	return 0;
+		hbone_finish(h);
 }
 
 static void
@@ -411,13 +58,12 @@ conn_input(struct tlsconn *c, const uint8_t *p, size_t n)
 	h->inside = false;
 	tcp_flush_lent(c->th);
 	if (rv < 0 && !h->failed) {
-		log_info("tunnel broken by its peer", LF_STR("reason", nghttp2_strerror((int)rv)),
-		    LF_STR("peer", c->tls != NULL ? tls_session_peer_id(c->tls) : NULL));
 		h->failed = true;
+		h->broken = rv == NGHTTP2_ERR_NOMEM ? NULL : nghttp2_strerror((int)rv);
 		h->error = rv == NGHTTP2_ERR_NOMEM ? TULLE_ENOMEM : TULLE_EPEER;
 	}
 	if (h->failed) {
-		finish(h);
+		hbone_finish(h);
 		return;
 	}
 	hbone_mark_dirty(h);
@@ -451,16 +97,8 @@ callbacks(void)
 
 	if (cb != NULL || nghttp2_session_callbacks_new(&cb) != 0)
 		return cb;
-	nghttp2_session_callbacks_set_send_callback(cb, on_send);
-	nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
-	nghttp2_session_callbacks_set_data_source_read_length_callback(cb, on_read_length);
-	nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
-	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
-	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
-	nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_sent);
+	hbone_out_callbacks(cb);
+	hbone_in_callbacks(cb);
 	return cb;
 }
 
@@ -541,7 +179,7 @@ conn_closed(struct tlsconn *c, enum tulle_err e)
 		h->error = e;
 	}
 	if (!h->inside)
-		finish(h);
+		hbone_finish(h);
 }
 
 static const struct tlsconn_events conn_events = {

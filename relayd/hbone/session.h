@@ -55,7 +55,7 @@ struct hbone {
 	bool dirty;          /* in th->dirty */
 	bool inside;         /* nghttp2 is calling us: the session may not be freed now */
 	bool draining;       /* GOAWAY was sent or received: no new streams */
-	bool broken;         /* by its peer: the GOAWAY that we sent says how */
+	const char *broken;  /* by its peer: how, a fixed text; else NULL */
 	bool failed;         /* a fatal error came up inside; ends when it is safe */
 	bool closed;
 	bool ping_out;

@@ -24,7 +24,7 @@ unstarve(struct hstream *s)
 
 /*
  * Reads the source straight behind the gathered frames, leaving 9 bytes for
- * the frame's header, which session.c puts there.
+ * the frame's header, which out.c puts there.
  */
 static ssize_t
 read_source(nghttp2_session *h2, int32_t id, uint8_t *unused, size_t max, uint32_t *flags, nghttp2_data_source *source,

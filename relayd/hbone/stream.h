@@ -48,7 +48,7 @@ void hstream_take(struct hstream *s, struct hbone *h, int32_t id, const struct s
 /* Servers: answers 200.  TULLE_ENOMEM. */
 enum tulle_err hstream_accept(struct hstream *s);
 
-/* For session.c: what nghttp2 tells about a stream. */
+/* For session.c, in.c and out.c: what nghttp2 tells about a stream. */
 void hstream_asked(struct hstream *s);
 void hstream_answered(struct hstream *s, int status);
 void hstream_input(struct hstream *s, const uint8_t *p, size_t n);
@@ -56,7 +56,7 @@ void hstream_ended(struct hstream *s);
 void hstream_sent_end(struct hstream *s);
 void hstream_gone(struct hstream *s, enum tulle_err e, uint32_t h2_error);
 
-/* For session.c: pauses the sources that could not be read in this flush. */
+/* For out.c: pauses the sources that could not be read in this flush. */
 void hstream_pause_starved(struct hbone *h);
 
 #endif

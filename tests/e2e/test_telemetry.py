@@ -243,6 +243,7 @@ def test_cost_of_every_daemon_is_among_the_metrics(world):
 def test_how_long_the_certificate_lasts_is_told(world):
     for host in (world.a, world.b):
         assert 0 < world.metric(host, "tulle_certificate_expiry_seconds", role="own_leaf") <= 3600
+        assert 4 * 365 * 86400 < world.metric(host, "tulle_certificate_expiry_seconds", role="trust_anchor") < 6 * 365 * 86400
     netns.wait_for(lambda: [r for r in world.records("metric") if r["name"] == "tulle.certificate.expiry" and
                             0 < r["value"] <= 3600 and r["attributes"] == {"role": "own_leaf"}], 20 * mesh.PATIENCE)
 

@@ -210,6 +210,9 @@ START_TEST(one_expired_root_does_not_sink_the_others)
 	v = verifier_of(&b, 1);
 	ck_assert_int_eq(check(v, leaf), SVID_OK);
 	ck_assert_int_eq(check(v, older), SVID_UNKNOWN_CA);
+	/* And it is the one that lasts longest that says how long there is trust. */
+	ck_assert_int_ge(trust_until(verifier_trust(v), TD, strlen(TD)), pki_now() + 86000);
+	ck_assert_int_eq(trust_until(verifier_trust(v), "other.test", 10), 0);
 	verifier_unref(v);
 	buf_free(&row);
 	pki_free(leaf), pki_free(older), pki_free(old), pki_free(root);
