@@ -185,13 +185,33 @@ make_tunnel(struct pool *p, struct group *g, const struct pool_target *to, struc
 	return TULLE_OK;
 }
 
+/* The tunnel that a new flow should take; NULL: another is to be made. */
+static struct tunnel *
+choose(const struct group *g, const struct hbone *avoid)
+{
+	struct tunnel *u, *best = NULL, *bulk = NULL;
+	unsigned int n = 0, most = 0, bulk_most = 0, free_streams;
+
+	LIST_FOREACH(u, &g->tunnels, link) {
+		n++;
+		free_streams = &u->h != avoid ? hbone_free_streams(&u->h) : 0;
+		if (hbone_is_bulk(&u->h) && free_streams > bulk_most) {
+			bulk_most = free_streams;
+			bulk = u;
+		} else if (!hbone_is_bulk(&u->h) && free_streams > most) {
+			most = free_streams;
+			best = u;
+		}
+	}
+	return best != NULL || n < POOL_SPREAD ? best : bulk;
+}
+
 enum tulle_err
 pool_open(struct pool *p, struct hstream *s, const struct pool_target *to, const char *authority,
     const struct stream_events *events)
 {
-	struct tunnel *u = NULL, *best = NULL;
-	unsigned int free_streams, most = 0;
 	enum tulle_err e = TULLE_OK;
+	struct tunnel *u;
 	struct group *g;
 
 	if (creds_own_id(p->creds) == NULL || p->draining)
@@ -199,18 +219,12 @@ pool_open(struct pool *p, struct hstream *s, const struct pool_target *to, const
 	g = find_group(p, to);
 	if (g == NULL)
 		return TULLE_ENOMEM;
-	LIST_FOREACH(u, &g->tunnels, link) {
-		free_streams = &u->h != to->avoid ? hbone_free_streams(&u->h) : 0;
-		if (free_streams > most) {
-			most = free_streams;
-			best = u;
-		}
-	}
-	if (best == NULL)
-		e = make_tunnel(p, g, to, &best);
+	u = choose(g, to->avoid);
+	if (u == NULL)
+		e = make_tunnel(p, g, to, &u);
 	if (e == TULLE_OK) {
-		timer_clear(p->th->loop, &best->idle);
-		e = hstream_open(s, &best->h, authority, events);
+		timer_clear(p->th->loop, &u->idle);
+		e = hstream_open(s, &u->h, authority, events);
 	}
 	if (LIST_EMPTY(&g->tunnels)) {
 		HASH_DELETE(hh, p->groups, g);

@@ -3,8 +3,11 @@
  * pool.h - the tunnels of one thread to other hosts.
  *
  * A tunnel is shared by all flows with the same own identity, expected
- * identity and address, and by nobody else (HB-34).  A flow never waits for
- * a stream: when all tunnels of a key are full another is made.  While one is
+ * identity and address, and by nobody else (HB-34).  A new flow gets the
+ * tunnel with the most free streams among those that carry no bulk; if all
+ * do, another tunnel is made, up to POOL_SPREAD of them, and beyond that they
+ * are shared all the same.  A flow never waits for a stream: when all tunnels
+ * of a key are full another is made, whatever their number.  While one is
  * being made everybody waits for that one: single flight.
  */
 #ifndef TULLE_RELAYD_HBONE_POOL_H
@@ -16,6 +19,7 @@
 struct pool;
 struct tunnel;
 
+#define POOL_SPREAD 4      /* tunnels of one key that are made to keep flows out of the way of bulk */
 #define POOL_IDLE_MS 60000 /* a tunnel without streams is kept this long */
 
 /* What happens to tunnels, for counters and logs; any may be NULL. */

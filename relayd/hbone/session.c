@@ -223,6 +223,12 @@ hbone_free_streams(const struct hbone *h)
 	return h->nstreams < h->streams_max ? h->streams_max - h->nstreams : 0;
 }
 
+bool
+hbone_is_bulk(const struct hbone *h)
+{
+	return h->bulk_until_ms > loop_now(h->conn.th->loop);
+}
+
 static void
 drain_last(struct timer *t)
 {

@@ -33,6 +33,8 @@
 #define HBONE_HEADER_LIST (64 * 1024)
 #define HBONE_PING_MS 10000
 #define HBONE_PING_LATE_MS 20000
+#define HBONE_BULK (8u << 20)             /* a stream that moves so much in a second, either way, is bulk */
+#define HBONE_BULK_MS 2000                /* and its tunnel carries bulk for so long after */
 #define HBONE_AUTHORITY_MAX 300           /* a host name of 253, brackets and a port */
 
 struct hbone;
@@ -70,6 +72,7 @@ struct hbone {
 		char authority[HBONE_AUTHORITY_MAX + 1];
 	} request;                     /* servers: the one whose header block is coming in */
 	uint64_t heard_ms;             /* when a frame last came */
+	uint64_t bulk_until_ms;        /* a stream of this tunnel is bulk */
 	struct timer ping;
 	uint64_t resets_ms;            /* bucket against endless resets: when it was last filled */
 	uint32_t resets;               /* and how many are left */
@@ -89,6 +92,9 @@ enum tulle_err hbone_accept(struct hbone *h, struct thread *th, int fd, struct t
  * h->streams_max after hbone_connect() if it knows better.
  */
 unsigned int hbone_free_streams(const struct hbone *h);
+
+/* Does it carry a flow that would make others wait? */
+bool hbone_is_bulk(const struct hbone *h);
 
 /* Something is to be sent: flush at the end of this tick. */
 void hbone_mark_dirty(struct hbone *h);

@@ -22,6 +22,23 @@ unstarve(struct hstream *s)
 	}
 }
 
+/* A stream that moves a lot keeps its place, but its tunnel should not get more flows (pool.c). */
+static void
+count_burst(struct hstream *s, size_t n)
+{
+	uint64_t now = loop_now(s->h->conn.th->loop);
+
+	if (now - s->burst_ms >= 1000) {
+		s->burst_ms = now;
+		s->burst = 0;
+	}
+	s->burst += n < HBONE_BULK ? (uint32_t)n : HBONE_BULK;
+	if (s->burst >= HBONE_BULK) {
+		s->h->bulk_until_ms = now + HBONE_BULK_MS;
+		s->burst = 0;
+	}
+}
+
 /*
  * Reads the source straight behind the gathered frames, leaving 9 bytes for
  * the frame's header, which out.c puts there.
@@ -66,6 +83,7 @@ read_source(nghttp2_session *h2, int32_t id, uint8_t *unused, size_t max, uint32
 	}
 	switch ((int)e) {
 	case TULLE_OK:
+		count_burst(s, n);
 		s->stream.events->drained(&s->stream, n);
 		return (ssize_t)n;
 	case TULLE_AGAIN:
@@ -170,6 +188,7 @@ hs_consumed(struct stream *st, size_t n)
 
 	if (s->state == HSTREAM_CLOSED || s->h->h2 == NULL)
 		return;
+	count_burst(s, n);
 	(void)nghttp2_session_consume_stream(s->h->h2, s->id, n);
 	hbone_mark_dirty(s->h);
 }

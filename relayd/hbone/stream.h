@@ -32,6 +32,8 @@ struct hstream {
 	bool retryable;       /* the peer never looked at it (REFUSED_STREAM, GOAWAY, stale tunnel): nothing was sent */
 	const struct hbone *refused_by; /* which tunnel that was; for comparing, it may be gone */
 	uint64_t asked_ns;
+	uint64_t burst_ms;    /* bytes are counted since then, for a second */
+	uint32_t burst;       /* either way */
 };
 
 /*

@@ -299,6 +299,71 @@ START_TEST(a_limit_that_falls_later_holds_for_new_streams)
 }
 END_TEST
 
+/* A download of a client that reads: so much that it is bulk. */
+static void
+pour(struct peer *p, int32_t id, int client)
+{
+	size_t sent = 0, got = 0;
+
+	while (sent < HBONE_BULK + (1 << 20)) {
+		sent += peer_data(p, id, 65536, false);
+		relays_turn(0);
+		ck_assert_int_eq(app_read(client, &got), 1);
+	}
+}
+
+START_TEST(bulk_keeps_new_flows_off_its_tunnel)
+{
+	struct peer *p, *q;
+	int bulk, client, id;
+
+	setup();
+	bulk = client_open(a, SERVICE);
+	p = accept_tunnel();
+	id = peer_next(p);
+	peer_answer(p, id, "200");
+	client = client_open(a, SERVICE); /* before it is bulk: one tunnel */
+	peer_answer(p, peer_next(p), "200");
+	pour(p, id, bulk);
+	(void)client_open(a, SERVICE);
+	q = accept_tunnel();
+	peer_answer(q, peer_next(q), "200");
+	(void)client_open(a, SERVICE); /* the one that carries none, as long as there is room */
+	peer_answer(q, peer_next(q), "200");
+	ck_assert_uint_eq(pool_tunnels(a->pool), 2);
+	ck_assert_uint_eq(app_write(client, 5), 5); /* who was there stays there */
+	UNTIL(p->s[1].data == 5);
+	clock_skip(HBONE_BULK_MS + 1000); /* when it is over its tunnel is as good as the other */
+	relays_settle();
+	app_reset(client);
+	app_reset(bulk);
+	UNTIL(p->open_now == 0);
+	(void)client_open(a, SERVICE);
+	ck_assert_int_eq(peer_next(p), 5);
+	ck_assert_uint_eq(pool_tunnels(a->pool), 2);
+}
+END_TEST
+
+START_TEST(four_tunnels_are_made_for_spreading_and_no_more)
+{
+	struct peer *p[POOL_SPREAD];
+	int client;
+
+	setup();
+	for (int i = 0; i < POOL_SPREAD; i++) {
+		client = client_open(a, SERVICE);
+		p[i] = accept_tunnel();
+		peer_answer(p[i], peer_next(p[i]), "200");
+		pour(p[i], 1, client);
+	}
+	for (int i = 0; i < 8; i++)
+		(void)client_open(a, SERVICE);
+	for (int i = 0; i < POOL_SPREAD; i++)
+		ck_assert_int_eq(peer_next(p[i]), 3); /* they are shared out */
+	ck_assert_uint_eq(pool_tunnels(a->pool), POOL_SPREAD);
+}
+END_TEST
+
 START_TEST(a_refused_stream_comes_again_once_on_another_tunnel)
 {
 	/* HB-14 */
@@ -663,6 +728,7 @@ RELAY_MAIN("pool", what_the_client_says, only_200_is_success, informational_stat
     a_200_and_then_a_reset_is_a_failure, a_whole_answer_and_a_reset_without_error_is_no_failure,
     a_request_that_is_never_answered, a_handshake_that_never_ends_fails_all_who_wait_for_it, nobody_listens_where_tunnels_end, the_server_is_somebody_else,
     a_lower_limit_of_streams_is_learnt, a_limit_that_falls_later_holds_for_new_streams,
+    bulk_keeps_new_flows_off_its_tunnel, four_tunnels_are_made_for_spreading_and_no_more,
     a_refused_stream_comes_again_once_on_another_tunnel, a_peer_that_is_restarted_loses_no_flow,
     a_first_goaway_takes_no_new_streams, a_tunnel_that_dies_while_a_request_waits,
     a_dead_peer_is_noticed_within_half_a_minute, pings_only_when_it_is_quiet,
