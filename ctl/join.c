@@ -12,6 +12,7 @@
 
 #include "base/cli.h"
 #include "certd.h"
+#include "print.h"
 #include "verbs.h"
 
 #define TIMEOUT_MS 30000
@@ -43,8 +44,7 @@ show(bool json)
 	if (status == NULL)
 		return EXIT_FAILURE;
 	if (json) {
-		(void)json_dumpf(member, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
+		print_json(member);
 	} else {
 		(void)printf("joined trust domain %s as %s\nauthority %s\n", certd_text(status, "trust_domain"),
 		    certd_text(member, "node"), certd_text(member, "authority"));

@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "beside.h"
 #include "io/ctlsock.h"
+#include "print.h"
 #include "verbs.h"
 
 #define TIMEOUT_MS 3000
@@ -93,20 +94,6 @@ ask_rules(void)
 
 /* ---- telling -------------------------------------------------------------------- */
 
-/* Text from elsewhere must not move the terminal. */
-static void
-print_safe(const char *s)
-{
-	char piece[TEXT_JSON_CHAR];
-
-	while (*s != '\0') {
-		if (*s == '"' || *s == '\n')
-			(void)putchar(*s++ == '"' ? '"' : ' ');
-		else
-			(void)fwrite(piece, 1, text_json_char(&s, piece), stdout);
-	}
-}
-
 static __attribute__((format(printf, 4, 5))) void
 line(struct page *p, enum health h, const char *what, const char *fmt, ...)
 {
@@ -137,20 +124,6 @@ static json_int_t
 num(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
-}
-
-static const char *
-lifetime(json_int_t seconds, char out[32])
-{
-	if (seconds >= 2 * 86400)
-		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " days", seconds / 86400);
-	else if (seconds >= 2 * 3600)
-		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " hours", seconds / 3600);
-	else if (seconds >= 120)
-		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " minutes", seconds / 60);
-	else
-		(void)snprintf(out, 32, "%" JSON_INTEGER_FORMAT " s", seconds);
-	return out;
 }
 
 /*
@@ -189,7 +162,7 @@ show_identity(struct page *p, const json_t *relay)
 		enum health h = left <= 0 ? BROKEN : renewal_is_late(p, id) ? WARNING : WELL;
 
 		line(p, h, "identity", "%s, serial %s, %s left%s", str(id, "id", "?"), str(id, "serial", "?"),
-		    lifetime(left, left_text),
+		    print_lifetime(left, left_text),
 		    h == WELL      ? ""
 		    : h == WARNING ? ": renewal is late, see tulle-certd's log"
 		                   : ": EXPIRED, peers refuse it; see tulle-certd's log and the clock");

@@ -14,6 +14,7 @@
 #include "base/cli.h"
 #include "base/text.h"
 #include "certd.h"
+#include "print.h"
 #include "verbs.h"
 
 #define TIMEOUT_MS 10000
@@ -22,7 +23,7 @@ static const char usage_text[] =
     "Usage: tulle token [--root DIR] --allow NAMESPACE/ACCOUNT [--allow ...]\n"
     "                   [--ttl TIME] [--uses N] [--address IP[:PORT]] [--json]\n"
     "       tulle token --list [--json]\n"
-    "       tulle token --revoke ID\n"
+    "       tulle token --revoke ID [--json]\n"
     "\n"
     "Makes a token with which another host joins: tulle join TOKEN, there.  The token\n"
     "knows this authority by the hash of its root's key and works once.\n"
@@ -31,14 +32,17 @@ static const char usage_text[] =
     "                   ever signed for it\n"
     "  --ttl TIME       how long the token is good (default 15m, at most 168h)\n"
     "  --uses N         how many hosts may use it (default 1)\n"
-    "  --address A      where the new host finds this one (default: authority.listen)\n";
+    "  --address A      where the new host finds this one (default: authority.listen)\n"
+    "  --list           the tokens that are open, with their ids\n"
+    "  --revoke ID      takes one back; hosts that have joined with it stay (tulle member)\n"
+    "\n"
+    "Exit status: 0 done, 1 not, 2 wrong usage.\n";
 
 static int
 print_made(const json_t *r, bool json)
 {
 	if (json) {
-		(void)json_dumpf(r, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
+		print_json(r);
 	} else {
 		(void)printf("%s\n", certd_text(r, "token"));
 		(void)fprintf(stderr,
@@ -58,8 +62,7 @@ list(bool json)
 	if (r == NULL)
 		return EXIT_FAILURE;
 	if (json) {
-		(void)json_dumpf(r, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
+		print_json(r);
 	} else {
 		json_array_foreach (json_object_get(r, "tokens"), i, t) {
 			size_t k;
@@ -80,14 +83,19 @@ list(bool json)
 }
 
 static int
-revoke(const char *id)
+revoke(const char *id, bool json)
 {
 	json_t *r = certd_call("token", "token-revoke", json_pack("{ss}", "id", id), TIMEOUT_MS);
 
 	if (r == NULL)
 		return EXIT_FAILURE;
+	if (json) {
+		(void)json_object_set_new(r, "revoked", json_string(id));
+		print_json(r);
+	} else {
+		(void)puts("revoked");
+	}
 	json_decref(r);
-	(void)puts("revoked");
 	return EXIT_SUCCESS;
 }
 
@@ -173,5 +181,5 @@ token_main(int argc, char **argv)
 	json_decref(args);
 	if (bad != 0)
 		return bad;
-	return listing ? list(json) : revoke(revoked);
+	return listing ? list(json) : revoke(revoked, json);
 }

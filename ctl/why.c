@@ -9,6 +9,7 @@
 #include "base/cli.h"
 #include "base/text.h"
 #include "certd.h"
+#include "print.h"
 #include "verbs.h"
 
 static const char usage_text[] =
@@ -66,8 +67,7 @@ why_main(int argc, char **argv)
 	if (r == NULL)
 		return EXIT_FAILURE;
 	if (json) {
-		(void)json_dumpf(r, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
+		print_json(r);
 	} else {
 		show(r);
 	}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* print.h - what verbs print for people and for scripts. */
+#ifndef TULLE_CTL_PRINT_H
+#define TULLE_CTL_PRINT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/* <text> on standard output, in one line: what came from elsewhere must not move the terminal. */
+void print_safe(const char *text);
+
+/* <o> on standard output, indented, and a newline. */
+void print_json(const json_t *o);
+
+/* "3 days", "14 hours", "5 minutes", "90 s".  Returns <out>. */
+const char *print_lifetime(int64_t seconds, char out[32]);
+
+#endif
