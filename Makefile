@@ -46,7 +46,7 @@ WOLFSSL_ENV := CC='$(CC)' TULLE_CACHE='$(TULLE_CACHE)' WOLFSSL_DIR='$(WOLFSSL_DI
 # What a goal needs is installed before anything else is read: make includes a file that scripts/deps makes, and
 # starts again.  On a machine where all is there this costs one look.
 GOALS := $(or $(MAKECMDGOALS),all)
-BUILDS := $(filter-out help clean deps,$(GOALS))
+BUILDS := $(filter-out help clean deps install-files,$(GOALS))
 # "make clean all" clears before anything is looked at, not while the rest is built.
 ifneq ($(and $(filter clean,$(GOALS)),$(BUILDS)),)
 $(shell rm -rf build)
@@ -305,14 +305,24 @@ sbom: all ## a bill of materials of what is linked: build/sbom.json
 
 MANUALS := $(wildcard */*.[1-8])
 UNITS := $(wildcard systemd/*.service systemd/*.socket systemd/*.target systemd/*.timer systemd/*.path systemd/*.slice)
+# As they lie here, so that their links lead somewhere.
+PAGES := $(wildcard *.md) LICENSE $(wildcard doc/*.md) $(wildcard examples/*.yaml examples/*/*.yaml)
 
-.PHONY: install
-install: all ## install the programs, man pages and systemd units under DESTDIR and PREFIX
+# Manuals and units name /usr; they are put where PREFIX says, and then say so.
+AT_PREFIX := sed -e 's|/usr/share/doc/tulle|$(PREFIX)/share/doc/tulle|g' -e 's|=/usr/\(s\{0,1\}bin\)/tulle|=$(PREFIX)/\1/tulle|g'
+put = install -d $(dir $(2)) && $(AT_PREFIX) $(1) >$(2) && chmod 644 $(2) &&
+
+.PHONY: install install-files
+install: all ## install programs, man pages, documents, examples and systemd units under DESTDIR and PREFIX
+	+@$(MAKE) --no-print-directory install-files
+# Only copies what was built, with whatever flags.
+install-files:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
 	$(foreach p,$(PROGRAMS),$(if $(wildcard $(p)/main.c),install -m 755 $(BUILD)/$(NAME_$(p)) \
 	  $(DESTDIR)$(PREFIX)/$(or $(DEST_$(p)),sbin)/ &&)) true
-	$(foreach m,$(MANUALS),install -D -m 644 $(m) $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) true
-	$(foreach u,$(UNITS),install -D -m 644 $(u) $(DESTDIR)$(PREFIX)/lib/systemd/system/$(notdir $(u)) &&) true
+	$(foreach m,$(MANUALS),$(call put,$(m),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))) true
+	$(foreach u,$(UNITS),$(call put,$(u),$(DESTDIR)$(PREFIX)/lib/systemd/system/$(notdir $(u)))) true
+	$(foreach d,$(PAGES),install -D -m 644 $(d) $(DESTDIR)$(PREFIX)/share/doc/tulle/$(d) &&) true
 	$(foreach u,$(wildcard systemd/*.sysusers),install -D -m 644 $(u) $(DESTDIR)$(PREFIX)/lib/sysusers.d/$(notdir $(u:.sysusers=.conf)) &&) true
 	$(foreach u,$(wildcard systemd/*.tmpfiles),install -D -m 644 $(u) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/$(notdir $(u:.tmpfiles=.conf)) &&) true
 
