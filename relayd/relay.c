@@ -204,7 +204,8 @@ on_identity(void *arg, struct identity_set *set)
 	follow_trust_domain(r, first);
 	events_count(r->counters, COUNT_IDENTITY_UPDATE);
 	events_set(r->counters, COUNT_EXPIRY_LEAF, first != NULL ? (uint64_t)first->facts.not_after : 0);
-	events_set(r->counters, COUNT_EXPIRY_ANCHOR, (uint64_t)trust_until(set->trust, r->trust_domain, strlen(r->trust_domain)));
+	events_set(r->counters, COUNT_EXPIRY_ANCHOR,
+	    (uint64_t)trust_until(set->trust, r->loader.trust_domain, strlen(r->loader.trust_domain)));
 	for (unsigned int i = 0; i < r->nworkers; i++)
 		worker_identify(r->workers[i], set);
 	log_info("identity in force", LF_STR("id", first != NULL ? first->facts.id : NULL),
