@@ -137,7 +137,7 @@ open_everything(struct parent_start *s)
 int
 main(int argc, char **argv)
 {
-	struct parent_start start = { .control = -1, .telemetry = -1 };
+	static struct parent_start start = { .control = -1, .telemetry = -1 }; /* for the life of the process */
 	int status;
 
 	log_init(PROGRAM);
