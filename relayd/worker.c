@@ -41,15 +41,17 @@ struct worker {
 
 /* ---- what tunnels tell ----------------------------------------------------- */
 
-/* A peer that breaks the protocol says so in no other way, and may do it as often as it likes. */
+/* A tunnel that was up and did not end in good order; a peer may bring that about as often as it likes. */
 static void
-log_broken(struct worker *w, const struct hbone *h)
+log_broken(struct worker *w, const struct hbone *h, enum tulle_err e)
 {
 	char peer[ADDR_TEXT];
 
-	if (h->broken != NULL && flow_may_log(&w->flows))
-		log_warn("tunnel broken by its peer", LF_STR("reason", h->broken), LF_STR("peer", addr_format(&h->conn.peer, peer)),
-		    LF_STR("peer_id", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL));
+	if ((h->broken == NULL && e != TULLE_ETIMEDOUT) || !flow_may_log(&w->flows))
+		return;
+	log_warn(h->broken != NULL ? "tunnel broken by its peer" : "tunnel ended: its peer does not answer",
+	    LF_STR("reason", h->broken != NULL ? h->broken : tulle_strerror(e)), LF_STR("peer", addr_format(&h->conn.peer, peer)),
+	    LF_STR("peer_id", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL));
 }
 
 /* The limit that lets nobody new in now, NULL if there is room.  One tunnel carries many connections: each counts. */
@@ -84,7 +86,7 @@ in_down(void *arg, const struct hbone *h, enum tulle_err e)
 	struct worker *w = arg;
 
 	if (h->conn.ready_ns != 0) {
-		log_broken(w, h);
+		log_broken(w, h, e);
 		events_count(w->flows.events, COUNT_TUNNEL_CLOSED_IN);
 		return;
 	}
@@ -124,7 +126,7 @@ out_down(void *arg, const struct hbone *h, enum tulle_err e)
 	struct worker *w = arg;
 
 	if (h->conn.ready_ns != 0) {
-		log_broken(w, h);
+		log_broken(w, h, e);
 		events_count(w->flows.events, COUNT_TUNNEL_CLOSED_OUT);
 		/* In TLS 1.3 a server judges us after our handshake is over: its refusal comes as an alert (HB-06). */
 		if (e == TULLE_EDENIED || (h->conn.tls != NULL && tls_session_alert(h->conn.tls) != NULL && e != TULLE_EOF))

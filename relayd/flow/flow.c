@@ -125,11 +125,12 @@ dial_late(struct timer *t)
 {
 	struct flow *f = CONTAINER_OF(t, struct flow, timer);
 
-	events_count(f->flows->events, COUNT_CONNECT_TIMEOUT);
 	if (f->inbound)
 		inbound_connect_failed(f, ETIMEDOUT);
-	else
+	else if (flow_dials_tunnel(f))
 		outbound_attempt_failed(f, TULLE_ETIMEDOUT, 0);
+	else
+		outbound_attempt_failed(f, TULLE_ESYS, ETIMEDOUT);
 }
 
 void

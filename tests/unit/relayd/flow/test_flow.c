@@ -417,6 +417,50 @@ START_TEST(an_application_that_does_not_accept_is_given_up)
 	clock_skip(FLOW_DIAL_MS + 1000);
 	UNTIL(p->s[0].status == 503);
 	UNTIL(b->flows.n == 0);
+	ck_assert_int_eq(last_event(b).detail, EVENT_DETAIL_CONNECT_TIMEOUT);
+	ck_assert_uint_eq(counted(b, COUNT_CONNECT_TIMEOUT), 1);
+}
+END_TEST
+
+START_TEST(an_endpoint_outside_the_mesh_that_does_not_accept_is_given_up)
+{
+	struct addr where = at("10.0.0.3:8080");
+	int full, fill, client;
+	size_t got = 0;
+
+	relays_setup(MESH, NULL);
+	ck_assert_int_eq(sock_listen(&full, &where, 0, false), TULLE_OK);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_ne(sock_connect(&fill, &where), TULLE_ESYS);
+	client = client_open(a, "10.0.0.3:8080");
+	relays_settle();
+	clock_skip(FLOW_DIAL_MS + 1000);
+	ck_assert_int_eq(app_drain(client, &got), -ECONNRESET);
+	ck_assert_int_eq(last_event(a).detail, EVENT_DETAIL_CONNECT_TIMEOUT); /* there was no tunnel that could be late */
+	ck_assert_uint_eq(counted(a, COUNT_CONNECT_TIMEOUT), 1);
+}
+END_TEST
+
+START_TEST(a_flow_that_is_half_closed_for_ever_ends_as_an_idle_one)
+{
+	int listener, client, app;
+	size_t got = 0;
+
+	relays_setup(MESH, MESH);
+	listener = app_listen(B_APP);
+	client = client_open(a, SERVICE);
+	app = app_accept(listener);
+	app_pass(client, app, "hello");
+	shutdown(client, SHUT_WR);
+	ck_assert_int_eq(app_drain(app, &got), 0);
+	clock_skip(FLOW_IDLE_MS - 60000);
+	relays_settle();
+	ck_assert_uint_eq(a->flows.n, 1);
+	clock_skip(120000);
+	ck_assert_int_eq(app_drain(client, &got), -ECONNRESET);
+	UNTIL(a->flows.n == 0 && b->flows.n == 0);
+	ck_assert_int_eq(last_event(a).detail, EVENT_DETAIL_IDLE_TIMEOUT);
+	ck_assert_uint_ge(counted(a, COUNT_TIMEOUT_CUT) + counted(b, COUNT_TIMEOUT_CUT), 1); /* whoever looks first, or both */
 }
 END_TEST
 
@@ -514,5 +558,6 @@ RELAY_MAIN("flow", bytes_come_back_whole_and_half_close_is_passed_on, many_flows
     a_live_flow_between_two_applications_of_one_host_is_cut_too,
     the_next_endpoint_serves_when_one_cannot_be_reached,
     a_silent_endpoint_costs_one_deadline_and_then_the_next_one_serves, an_idle_flow_ends_after_an_hour_and_not_before,
-    an_application_that_does_not_accept_is_given_up, random_endings_leak_no_stream_and_no_socket,
+    an_application_that_does_not_accept_is_given_up, an_endpoint_outside_the_mesh_that_does_not_accept_is_given_up,
+    a_flow_that_is_half_closed_for_ever_ends_as_an_idle_one, random_endings_leak_no_stream_and_no_socket,
     rotation_under_load_fails_nothing)
