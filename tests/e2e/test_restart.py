@@ -220,3 +220,18 @@ def test_the_limit_of_connections_is_that_of_all_workers(pair):
         s.close()
     netns.wait_for(lambda: a.curl(URL, check=False).returncode == 0)
 
+
+
+def test_more_addresses_than_can_be_told_leave_the_old_list_in_force(pair):
+    """A list that is cut would lose workloads, and with them their policies: it is said instead."""
+    b = pair["b"]
+    b.run("ip", "-batch", "-", input="".join(f"addr add 10.99.{i // 250}.{i % 250 + 1}/32 dev eth0\n" for i in range(3001)))
+    line = b.daemons["relayd"].wait_for("addresses of this host: the old list stays", 15)
+    assert "more than 3000" in line["reason"]
+    assert "more than 3000 addresses" in b.tulle("status", check=False).stdout
+    assert parent_status(b)["addresses"]["known"] < 10
+    assert pair["a"].curl(URL).stdout == PAGE  # the workload is still ours
+    assert b.reload().returncode == 0
+    b.run("ip", "-4", "addr", "flush", "dev", "eth0", "to", "10.99.0.0/16")
+    b.daemons["relayd"].wait_for("addresses of this host can be read again", 15)
+    assert parent_status(b)["addresses"]["error"] == ""
