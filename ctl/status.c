@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "beside.h"
 #include "io/ctlsock.h"
+#include "manifest/host.h"
 #include "print.h"
 #include "verbs.h"
 
@@ -270,6 +271,24 @@ show_relayd(struct page *p)
 	show_tunnels(p, relay);
 }
 
+/* What is configured for new connections that should have been captured and were not. */
+static const char *
+fate_of_escaped(void)
+{
+	struct host_config *c = NULL;
+	struct problems problems;
+	const char *fate = "pass by the mesh in plaintext (capture.failClosed is false)";
+
+	problems_init(&problems);
+	if (host_config_read(&c, paths_etc("tulle.yaml"), &problems) != TULLE_OK)
+		fate = "pass by, or are reset by the guard of capture.failClosed (tulle.yaml cannot be read)";
+	else if (c->capture.fail_closed)
+		fate = "are reset while its guard stands (capture.failClosed is true)";
+	(void)host_config_free(c);
+	problems_free(&problems);
+	return fate;
+}
+
 static void
 show_rules(struct page *p)
 {
@@ -281,7 +300,8 @@ show_rules(struct page *p)
 		line(p, WELL, "rules", "as planned");
 		break;
 	case 3:
-		line(p, BROKEN, "rules", "differ from the plan: tulle rules shows how, tulle-nfrules apply mends it");
+		line(p, BROKEN, "rules", "differ from the plan: tulle rules shows how, tulle-nfrules apply mends it; new connections "
+		    "that they miss %s", fate_of_escaped());
 		break;
 	case 4:
 		line(p, WARNING, "rules", "not in place, nothing is captured: tulle-nfrules apply");

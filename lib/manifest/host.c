@@ -91,7 +91,7 @@ static const struct schema exclude_section = SECTION("exclude", exclude_fields);
 static const struct field capture_fields[] = {
 	BOOL("outbound", capture.outbound, "steer what leaves this host into the relay"),
 	BOOL("inbound", capture.inbound, "steer what arrives into the relay"),
-	BOOL("failClosed", capture.fail_closed, "without a relay, refuse instead of passing by"),
+	BOOL("failClosed", capture.fail_closed, "reset what should have been captured and was not"),
 	OBJ("exclude", exclude_section, "what is never captured; Tulle's own users never are"),
 	END,
 };

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What operators do wrong and what machines run out of: each gets a clear word, and nothing is lost."""
+import json
 import os
 import signal
 import socket
@@ -121,12 +122,19 @@ def test_a_reload_of_everything_fails_if_one_daemon_refuses(pair):
     assert all(a.daemons[d].alive() for d in ("certd", "relayd", "telemetryd"))
 
 
-def test_only_root_and_the_daemons_user_may_reload(pair):
+@pytest.mark.parametrize("daemon", ["relayd", "certd", "telemetryd"])
+def test_only_root_and_the_daemons_user_may_reload(pair, daemon):
+    """Its user may, too; another may ask how it is, and nothing that he asks for is done."""
     a = pair["a"]
-    refused = a.as_app(a.public(mesh.binary("tulle")), "reload", "--root", a.root, "relayd", check=False)
+    a.start_telemetryd()
+    tulle = a.public(mesh.binary("tulle"))
+    as_user = lambda uid: a.run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", tulle, "reload", "--root",
+                                a.root, daemon, check=False)
+    refused = as_user(mesh.APP_UID)
     assert refused.returncode == 1 and "root" in refused.stderr.replace(a.root, "").replace("--root", "")
-    asked = a.as_app(a.public(mesh.binary("tulle")), "status", "--root", a.root, "--json", check=False)
-    assert '"ready": true' in asked.stdout  # questions are free
+    assert as_user(mesh.UIDS[daemon]).returncode == 0
+    asked = a.as_app(tulle, "status", "--root", a.root, "--json", check=False)
+    assert "error" not in json.loads(asked.stdout)[daemon]  # questions are free
 
 
 def test_sighup_with_a_bad_file_keeps_the_old_set(pair):
@@ -239,6 +247,7 @@ def test_the_parent_is_killed_and_the_capture_lost_what_passes_is_as_configured(
         assert a.curl(direct).stdout == "hello from b:8080\n"
     said = a.tulle("status", check=False)
     assert said.returncode != 0 and "start tulle-relayd" in said.stdout
+    assert ("are reset while its guard stands" if fail_closed else "pass by the mesh in plaintext") in said.stdout
     a.start_relay()
     assert a.curl(URL).stdout == "hello from b:8080\n"
     assert a.tulle("rules", "check").returncode == 0

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -201,6 +202,26 @@ def test_a_dead_collector_costs_no_request_and_its_return_brings_the_records(wor
     world.start_collector()
     world.wait_for_close("outbound", before + 40)
     assert len(world.closes("outbound")) == before + 40
+    assert world.metric(world.a, DROPPED, signal="logs") == 0
+
+
+def test_a_silent_collector_costs_no_request(world):
+    """It takes connections and never answers: traffic does not notice, status says what is wrong, and nothing is lost."""
+    world.settle()
+    before = len(world.closes("outbound"))
+    world.collect.stop()
+    with world.wire.inside():
+        silent = socket.create_server((watched.COLLECTOR, 4318))
+    try:
+        began = time.monotonic()
+        world.curl(40)
+        assert time.monotonic() - began < 5 * mesh.PATIENCE
+        netns.wait_for(lambda: world.lane(world.a, "logs")["failures"] > 0, 40 * mesh.PATIENCE, every=0.2)
+        assert "time" in world.lane(world.a, "logs")["last_error"]
+    finally:
+        silent.close()
+        world.start_collector()
+    world.wait_for_close("outbound", before + 40)
     assert world.metric(world.a, DROPPED, signal="logs") == 0
 
 
