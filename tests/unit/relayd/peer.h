@@ -35,6 +35,7 @@ struct peer {
 	struct buf tx;
 	bool up, ended;
 	enum tulle_err error;
+	int sys_errno;        /* of the call that ended it; 0: none did */
 	uint8_t plain[PEER_PLAIN];
 	size_t have;
 	bool preface;         /* servers: it has come */
@@ -77,8 +78,11 @@ peer_flush(struct peer *p)
 	while (buf_len(&p->tx) > 0 && !p->ended) {
 		n = send(p->fd, buf_head(&p->tx), buf_len(&p->tx), MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n <= 0) {
-			if (errno != EAGAIN)
+			if (errno != EAGAIN) {
+				p->error = TULLE_ESYS;
+				p->sys_errno = errno;
 				p->ended = true;
+			}
 			return;
 		}
 		buf_consume(&p->tx, (size_t)n);
@@ -368,6 +372,7 @@ peer_pump(struct peer *p)
 	peer_flush(p);
 	n = recv(p->fd, in, sizeof(in), MSG_DONTWAIT);
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != ENOTCONN)) {
+		p->sys_errno = n == -1 ? errno : 0;
 		peer_ends(p, n == 0 ? TULLE_EOF : TULLE_ERESET);
 		return;
 	}
@@ -431,6 +436,15 @@ peer_new(const char *id, bool server)
 	return p;
 }
 
+/* What ended is not waited for: it is told why. */
+static inline void
+peer_must_live(const struct peer *p)
+{
+	if (p->ended)
+		ck_abort_msg("the tunnel ended %s: %s, %s, %s", p->up ? "before its settings" : "in the handshake",
+		    tulle_strerror(p->error), strerror(p->sys_errno), tls_session_error(p->tls));
+}
+
 /* A client whose TLS is up and whose preface and settings are out; the relay's settings have come. */
 static inline struct peer *
 peer_connect(const char *to, const char *id)
@@ -440,9 +454,11 @@ peer_connect(const char *to, const char *id)
 
 	ck_assert_int_ne(sock_connect(&p->fd, &where), TULLE_ESYS);
 	UNTIL(p->up || p->ended);
+	peer_must_live(p);
 	peer_raw(p, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
 	peer_frame(p, SETTINGS, 0, 0, NULL, 0);
-	UNTIL(p->settings > 0 && p->settings_acks > 0);
+	UNTIL((p->settings > 0 && p->settings_acks > 0) || p->ended);
+	peer_must_live(p);
 	return p;
 }
 
