@@ -110,8 +110,7 @@ problem_text(const struct problems *p)
 	struct buf b = buf_new(64 * 1024);
 	char *text;
 
-	for (size_t i = 0; i < p->n; i++)
-		(void)buf_printf(&b, "%s\n", p->list[i].line);
+	problems_print(&b, p);
 	text = strndup(buf_len(&b) > 0 ? (const char *)buf_head(&b) : "", buf_len(&b));
 	buf_free(&b);
 	return text;

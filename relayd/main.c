@@ -138,6 +138,7 @@ int
 main(int argc, char **argv)
 {
 	static struct parent_start start = { .control = -1, .telemetry = -1 }; /* for the life of the process */
+	const struct host_config *config;
 	int status;
 
 	log_init(PROGRAM);
@@ -145,13 +146,13 @@ main(int argc, char **argv)
 	status = read_options(argc, argv);
 	if (status != -1)
 		return status;
-	start.config = read_config();
-	if (start.config == NULL)
+	config = start.config = read_config();
+	if (config == NULL)
 		return EXIT_FAILURE;
-	log_set_threshold((enum log_level)start.config->log_level);
+	log_set_threshold((enum log_level)config->log_level);
 	if (open_everything(&start) != TULLE_OK)
 		return EXIT_FAILURE;
 	log_info("starting", LF_STR("version", TULLE_VERSION), LF_STR("root", paths_root()),
-	    LF_UINT("workers", start.config->relay.workers));
+	    LF_UINT("workers", config->relay.workers));
 	return parent_main(&start);
 }

@@ -86,12 +86,9 @@ answer_config(struct relay *r, uint64_t generation, bool ok, const struct proble
 	const struct wire_result head = { .generation = generation, .ok = ok };
 
 	(void)buf_append(&b, &head, sizeof(head));
-	for (size_t i = 0; i < problems->n; i++) {
-		if (ok && problems->list[i].warning)
-			log_warn("configuration", LF_STR("warning", problems->list[i].line));
-		if (buf_printf(&b, "%s%s\n", problems->list[i].warning ? "warning: " : "", problems->list[i].line) != TULLE_OK)
-			break; /* so many lines say enough */
-	}
+	problems_print(&b, problems);
+	for (size_t i = 0; ok && i < problems->n; i++) /* what is in force has warnings alone */
+		log_warn("configuration", LF_STR("warning", problems->list[i].line));
 	tell(r, WIRE_CONFIG_RESULT, buf_head(&b), buf_len(&b));
 	buf_free(&b);
 	events_count(r->counters, ok ? COUNT_CONFIG_OK : COUNT_CONFIG_FAILED);
