@@ -12,10 +12,12 @@ print_safe(const char *s)
 	char piece[TEXT_JSON_CHAR];
 
 	while (*s != '\0') {
-		if (*s == '"' || *s == '\n')
-			(void)putchar(*s++ == '"' ? '"' : ' ');
-		else
+		if (*s == '\n' || *s == '"' || *s == '\\') {
+			(void)putchar(*s == '\n' ? ' ' : *s);
+			s++;
+		} else {
 			(void)fwrite(piece, 1, text_json_char(&s, piece), stdout);
+		}
 	}
 }
 

@@ -6,7 +6,10 @@
 #include <jansson.h>
 #include <stdint.h>
 
-/* <text> on standard output, in one line: what came from elsewhere must not move the terminal. */
+/*
+ * <text> on standard output, in one line: what came from elsewhere must not move the terminal.  Controls become \u001b
+ * and the like; backslashes stay as they are, so that a text that was escaped before is not escaped again.
+ */
 void print_safe(const char *text);
 
 /* <o> on standard output, indented, and a newline. */
