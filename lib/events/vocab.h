@@ -77,7 +77,6 @@
 	X(EVENT_DETAIL_NO_WORKLOAD, "no_workload")                                \
 	X(EVENT_DETAIL_HANDSHAKE_FAILED, "handshake_failed")                      \
 	X(EVENT_DETAIL_HANDSHAKE_TIMEOUT, "handshake_timeout")                    \
-	X(EVENT_DETAIL_NOT_TLS, "not_tls")                                        \
 	X(EVENT_DETAIL_CERTIFICATE_REFUSED, "certificate_refused")                \
 	X(EVENT_DETAIL_UNEXPECTED_IDENTITY, "unexpected_identity")                \
 	X(EVENT_DETAIL_TUNNEL_REFUSED, "tunnel_refused")                          \
