@@ -33,6 +33,7 @@ struct http_conn {
 	LIST_ENTRY(http_conn) link;
 	struct http_served *served;
 	struct channel *channel; /* owned */
+	struct addr peer;
 	struct timer deadline;   /* of the state */
 	enum conn_state state;
 	struct http_reader reader;
@@ -342,8 +343,19 @@ on_deadline(struct timer *t)
 		http_conn_close(c);
 }
 
+size_t
+http_conn_count_from(const struct http_conn_list *list, const struct addr *peer)
+{
+	const struct http_conn *c;
+	size_t n = 0;
+
+	LIST_FOREACH(c, list, link)
+		n += peer->family != 0 && addr_equal_ip(&c->peer, peer);
+	return n;
+}
+
 enum tulle_err
-http_conn_open(struct http_served *s, struct http_conn_list *list, int fd)
+http_conn_open(struct http_served *s, struct http_conn_list *list, int fd, const struct addr *peer)
 {
 	static const struct channel_handler handler = { .read = on_read, .drained = on_drained, .closed = on_closed };
 	struct channel_options o = { .tls = s->tls, .out_max = ANSWER_MAX };
@@ -353,6 +365,7 @@ http_conn_open(struct http_served *s, struct http_conn_list *list, int fd)
 	if (c == NULL)
 		return TULLE_ENOMEM;
 	c->served = s;
+	c->peer = *peer;
 	reader_init(&c->reader, s->body_max);
 	reader_begin_request(&c->reader);
 	e = channel_new(&c->channel, s->loop, fd, &o, &handler, c);

@@ -5,6 +5,7 @@
 
 #include <sys/queue.h>
 
+#include "base/addr.h"
 #include "http/server.h"
 
 struct http_conn;
@@ -22,8 +23,11 @@ struct http_served {
 	uint64_t head_ms, body_ms, idle_ms;
 };
 
-/* Serves <fd>, which is taken over on success; the connection is in <list> until it is over. */
-enum tulle_err http_conn_open(struct http_served *s, struct http_conn_list *list, int fd);
+/* Serves <fd>, which is taken over on success; the connection is in <list> until it is over.  <peer>: family 0 if it has no IP. */
+enum tulle_err http_conn_open(struct http_served *s, struct http_conn_list *list, int fd, const struct addr *peer);
+
+/* How many of <list> come from the IP address of <peer>; 0 if it has none. */
+size_t http_conn_count_from(const struct http_conn_list *list, const struct addr *peer);
 
 /* Ends it now and frees it. */
 void http_conn_close(struct http_conn *c);

@@ -22,7 +22,7 @@ struct listener {
 struct http_server {
 	struct http_served served; /* what connections see of us */
 	struct http_conn_list conns;
-	size_t conns_max;
+	size_t conns_max, peer_max;
 	struct listener listeners[LISTENERS_MAX];
 	size_t listeners_n;
 };
@@ -43,13 +43,15 @@ static void
 on_accept(struct acceptor *a, int fd)
 {
 	struct http_server *s = CONTAINER_OF(a, struct listener, acceptor)->server;
+	struct addr peer = { 0 };
 
-	if (s->served.count >= s->conns_max) {
+	(void)sock_peer(fd, &peer); /* of a Unix socket: none */
+	if (s->served.count >= s->conns_max || http_conn_count_from(&s->conns, &peer) >= s->peer_max) {
 		turn_away(s, fd);
 		return;
 	}
 	sock_tune(fd);
-	if (http_conn_open(&s->served, &s->conns, fd) != TULLE_OK)
+	if (http_conn_open(&s->served, &s->conns, fd, &peer) != TULLE_OK)
 		(void)close(fd);
 }
 
@@ -66,6 +68,7 @@ http_server_new(struct http_server **ret, struct loop *l, const struct http_rout
 		o = &none;
 	LIST_INIT(&s->conns);
 	s->conns_max = o->connections_max > 0 ? o->connections_max : 16;
+	s->peer_max = o->peer_max > 0 ? o->peer_max : (s->conns_max + 1) / 2;
 	s->served = (struct http_served){
 		.loop = l,
 		.routes = routes,

@@ -35,6 +35,7 @@ struct http_route {
 struct http_server_options {
 	struct tls_context *tls;  /* NULL: plain; a reference is taken */
 	size_t connections_max;   /* 0: 16.  One more is answered 503 and closed (SL-06) */
+	size_t peer_max;          /* of these from one IP address, Unix sockets not counted; 0: half.  One more as above */
 	size_t body_max;          /* bytes of a request's body; 0: 64 KiB.  More is 413 (SL-07) */
 	uint64_t head_ms;         /* from the first byte to the end of the head; 0: 10 s (SL-01) */
 	uint64_t body_ms;         /* for the whole body, and for the answer to be taken; 0: 30 s (SL-02, SL-03) */

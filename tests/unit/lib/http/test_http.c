@@ -459,7 +459,7 @@ END_TEST
 
 START_TEST(sl_06_one_connection_too_many_is_told)
 {
-	struct http_server_options o = { .connections_max = 2 };
+	struct http_server_options o = { .connections_max = 2, .peer_max = 2 };
 	int a, b;
 
 	start(&o);
@@ -474,6 +474,61 @@ START_TEST(sl_06_one_connection_too_many_is_told)
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(loop_tick(loop, 10), TULLE_OK);
 	ck_assert_ptr_nonnull(strstr(raw("GET /hello HTTP/1.0\r\n\r\n", 2000), "HTTP/1.1 200 "));
+	stop();
+}
+END_TEST
+
+/* A connection to the server from <ip>, after which it had its turn. */
+static int
+open_from(const char *ip)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage from, to;
+	struct addr own;
+	socklen_t len;
+
+	ck_assert_int_eq(addr_parse_ip(&own, ip), TULLE_OK);
+	len = addr_to_sockaddr(&own, &from);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&from, len), 0);
+	len = addr_to_sockaddr(&at, &to);
+	ck_assert(connect(fd, (struct sockaddr *)&to, len) == 0 || errno == EINPROGRESS);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(loop_tick(loop, 10), TULLE_OK);
+	return fd;
+}
+
+START_TEST(one_address_cannot_take_all_connections)
+{
+	/* As the health port and /metrics are served: by default. */
+	const char *got;
+	int fds[20];
+
+	start(NULL);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = open_from("127.0.0.2");
+	ck_assert_uint_eq(http_server_connections(server), 8);
+	got = raw("GET /hello HTTP/1.0\r\n\r\n", 2000);
+	ck_assert_msg(strstr(got, "HTTP/1.1 200 ") != NULL, "%s", got);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		(void)close(fds[i]);
+	stop();
+}
+END_TEST
+
+START_TEST(sl_05_an_idle_connection_is_hung_up_on)
+{
+	struct http_server_options o = { .idle_ms = 200 };
+	uint64_t from = clock_mono_ms();
+	int fd;
+
+	start(&o);
+	fd = open_from("127.0.0.2");
+	ck_assert_uint_eq(http_server_connections(server), 1);
+	while (http_server_connections(server) > 0 && clock_mono_ms() < from + 5000)
+		ck_assert_int_eq(loop_tick(loop, 10), TULLE_OK);
+	ck_assert_uint_eq(http_server_connections(server), 0);
+	ck_assert_uint_ge(clock_mono_ms() - from, 150);
+	(void)close(fd);
 	stop();
 }
 END_TEST
@@ -496,5 +551,6 @@ UNIT_MAIN("http", client_and_server_understand_each_other, names_are_looked_up, 
     large_bodies_go_both_ways, a_client_bounds_the_answer, nobody_there_is_said_so, answers_of_every_framing,
     h1_40_bytes_on_an_idle_connection_end_it, h1_41_an_early_answer_ends_the_connection, rs_07_interim_answers_are_counted,
     h1_38_pipelined_requests_are_answered_in_order, h1_39_a_broken_request_ends_the_connection,
-    sl_01_a_slow_head_is_cut_off, sl_06_one_connection_too_many_is_told,
+    sl_01_a_slow_head_is_cut_off, sl_05_an_idle_connection_is_hung_up_on,
+    sl_06_one_connection_too_many_is_told, one_address_cannot_take_all_connections,
     sl_07_a_body_too_large_is_refused_before_it_comes)
