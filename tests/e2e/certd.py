@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 
 import mesh
 import netns
+import pytest
 
 UID = {"certd": 7712, "relayd": 7711, "telemetryd": 7713}
 WEB = 7720
@@ -106,6 +108,34 @@ class Host:
     def svids(self, uid=WEB):
         done = self.tulle("svid", "--json", "--timeout", f"{500 * mesh.PATIENCE}ms", uid=uid)
         return json.loads(done.stdout)["svids"] if done.returncode == 0 else []
+
+    @contextlib.contextmanager
+    def watching(self, uid=WEB, seconds=60):
+        """The answers of `tulle svid --watch` as they come: next() on it.  A test that waits in vain fails after <seconds>."""
+        argv = ["setpriv", f"--reuid={uid}", "--clear-groups", "--", mesh.binary("tulle"), "svid", "--root", self.root,
+                "--json", "--watch"]
+        watch = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        late = threading.Event()
+
+        def give_up():
+            late.set()
+            watch.kill()
+
+        def answers():
+            for line in watch.stdout:
+                yield json.loads(line)
+            pytest.fail(f"svid --watch: not all that was waited for came within {seconds} s" if late.is_set()
+                        else f"svid --watch ended by itself: {watch.wait()}")
+
+        timer = threading.Timer(seconds * mesh.PATIENCE, give_up)
+        timer.start()
+        try:
+            yield answers()
+        finally:
+            timer.cancel()
+            watch.kill()
+            watch.wait()
+            watch.stdout.close()
 
     def ids(self, uid=WEB):
         return [s["id"].split("/", 3)[3] for s in self.svids(uid)]

@@ -130,13 +130,8 @@ def test_renewals_are_pushed_to_open_streams(world):
     h = world.host("solo", "ttl: 10s")
     h.write("identities.yaml", WEB_RULE)
     h.start()
-    watch = subprocess.Popen(["setpriv", f"--reuid={certd.WEB}", "--clear-groups", "--", mesh.binary("tulle"), "svid", "--root",
-                              h.root, "--json", "--watch"], stdout=subprocess.PIPE, text=True)
-    try:
-        got = [json.loads(watch.stdout.readline())["svids"][0] for _ in range(3)]
-    finally:
-        watch.kill()
-        watch.wait()
+    with h.watching() as answers:
+        got = [next(answers)["svids"][0] for _ in range(3)]
     assert len({s["serial"] for s in got}) == 3
     for s, following in zip(got, got[1:]):  # half of the life, a tenth more or less, and the second's fraction
         assert 3 <= following["not_after"] - s["not_after"] <= 7
@@ -204,17 +199,12 @@ def test_what_must_be_secret_is(solo):
 
 @pytest.mark.san
 def test_reload_adds_and_drops_identities_on_open_streams(solo):
-    watch = subprocess.Popen(["setpriv", f"--reuid={certd.WEB}", "--clear-groups", "--", mesh.binary("tulle"), "svid", "--root",
-                              solo.root, "--json", "--watch"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert len(json.loads(watch.stdout.readline())["svids"]) == 1
+    with solo.watching() as answers:
+        assert len(next(answers)["svids"]) == 1
         solo.write("identities.yaml", WEB_RULE + f"- {{serviceAccount: shop/jobs, match: {{uid: \"{certd.WEB}\"}}}}\n")
         done = solo.tulle("reload", "certd")
         assert done.returncode == 0, done.stderr
-        netns.wait_for(lambda: len(json.loads(watch.stdout.readline())["svids"]) == 2)
-    finally:
-        watch.kill()
-        watch.wait()
+        netns.wait_for(lambda: len(next(answers)["svids"]) == 2)
     solo.write("identities.yaml", "")
     assert solo.tulle("reload", "certd").returncode == 0
     assert solo.ids() == []
@@ -458,10 +448,8 @@ def test_an_expired_one_is_not_handed_out_and_the_stream_stays(world, authority)
     m = world.host("member", "source: fleet, ttl: 10s, default: ns/default/sa/web-2").start()
     assert m.tulle("join", authority.token("default/web-2")).returncode == 0
     joined(m, ["ns/default/sa/web-2"])
-    watch = subprocess.Popen(["setpriv", f"--reuid={RELAY}", "--clear-groups", "--", mesh.binary("tulle"), "svid", "--root",
-                              m.root, "--json", "--watch"], stdout=subprocess.PIPE, text=True)
-    try:
-        first = json.loads(watch.stdout.readline())
+    with m.watching(RELAY) as answers:
+        first = next(answers)
         authority.kill()
         netns.wait_for(lambda: m.status()["state"] == "down", 15)
         done = m.tulle("svid", "--timeout", "1s", uid=RELAY)
@@ -469,11 +457,8 @@ def test_an_expired_one_is_not_handed_out_and_the_stream_stays(world, authority)
         authority.start()
         last = first
         while last["svids"][0]["not_after"] < time.time() + 5:  # the same stream gets the new one
-            last = json.loads(watch.stdout.readline())
+            last = next(answers)
         assert last["svids"][0]["serial"] != first["svids"][0]["serial"]
-    finally:
-        watch.kill()
-        watch.wait()
 
 
 def test_a_banned_member_gets_nothing_new(world, authority):
