@@ -145,9 +145,24 @@ renewal_is_late(const struct page *p, const json_t *id)
 	return false;
 }
 
+/* Connections of this host go out under the default identity alone. */
+static void
+show_no_default(struct page *p, const json_t *relay)
+{
+	const char *wanted = str(relay, "identity_default", NULL);
+
+	if (wanted == NULL)
+		line(p, BROKEN, "identity", "identity.default is not set: connections of this host into the mesh fail (no_identity); "
+		    "set it in tulle.yaml, then restart tulle-certd and tulle-relayd");
+	else
+		line(p, BROKEN, "identity", "there is no certificate for identity.default (%s): connections of this host into the "
+		    "mesh fail (no_identity); see tulle-certd's log and what this host's token allows", wanted);
+}
+
 static void
 show_identity(struct page *p, const json_t *relay)
 {
+	bool has_default = false;
 	const json_t *ids = json_object_get(relay, "identities"), *id;
 	char left_text[32];
 	size_t i;
@@ -162,12 +177,15 @@ show_identity(struct page *p, const json_t *relay)
 		json_int_t left = num(id, "remaining");
 		enum health h = left <= 0 ? BROKEN : renewal_is_late(p, id) ? WARNING : WELL;
 
+		has_default = has_default || json_is_true(json_object_get(id, "default"));
 		line(p, h, "identity", "%s, serial %s, %s left%s", str(id, "id", "?"), str(id, "serial", "?"),
 		    print_lifetime(left, left_text),
 		    h == WELL      ? ""
 		    : h == WARNING ? ": renewal is late, see tulle-certd's log"
 		                   : ": EXPIRED, peers refuse it; see tulle-certd's log and the clock");
 	}
+	if (!has_default)
+		show_no_default(p, relay);
 }
 
 static void

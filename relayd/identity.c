@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "identity.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "workload/client.h"
@@ -16,52 +14,23 @@ struct identity_client {
 	uint64_t generation;
 };
 
-/* The one that identity.default names goes first, by its account or its hint; as sent, if there is none. */
-static void
-put_default_first(const struct identity_client *s, struct svid_der *svids, size_t n)
-{
-	char path[520];
-	size_t len;
-
-	if (s->config->identity.default_name == NULL)
-		return;
-	len = (size_t)snprintf(path, sizeof(path), "/%s", s->config->identity.default_name);
-	for (size_t i = 0; i < n; i++) {
-		const char *id = svids[i].id != NULL ? svids[i].id : "";
-		size_t id_len = strlen(id);
-
-		if (id_len > len && strcmp(id + id_len - len, path) == 0) {
-			struct svid_der first = svids[i];
-
-			memmove(&svids[1], &svids[0], i * sizeof(svids[0]));
-			svids[0] = first;
-			return;
-		}
-	}
-}
-
 static bool
 on_update(void *arg, const struct workload_update *u)
 {
 	struct identity_client *s = arg;
-	struct svid_der *svids = calloc(u->n_svids, sizeof(*svids));
 	struct identity_set *set = NULL;
 	enum svid_reason why = SVID_OK;
 	size_t bad = 0;
-	enum tulle_err e = TULLE_ENOMEM;
+	enum tulle_err e =
+	    identity_set_new(&set, u->svids, u->n_svids, u->bundles, u->n_bundles, s->generation + 1, &bad, &why);
 
-	if (svids != NULL) {
-		memcpy(svids, u->svids, u->n_svids * sizeof(*svids));
-		put_default_first(s, svids, u->n_svids);
-		e = identity_set_new(&set, svids, u->n_svids, u->bundles, u->n_bundles, s->generation + 1, &bad, &why);
-	}
-	if (e != TULLE_OK)
-		log_error("identity refused: the old one stays", LF_ERR(e),
-		    LF_STR("id", svids != NULL && bad < u->n_svids ? svids[bad].id : NULL),
+	if (e != TULLE_OK) {
+		log_error("identity refused: the old one stays", LF_ERR(e), LF_STR("id", bad < u->n_svids ? u->svids[bad].id : NULL),
 		    LF_STR("reason", why != SVID_OK ? svid_reason_phrase(why) : NULL));
-	free(svids);
-	if (e != TULLE_OK)
 		return false;
+	}
+	/* Whoever no entry matches speaks as the default or as nobody, never as the workload that happens to come first. */
+	identity_set_choose_default(set, s->config->identity.default_name);
 	s->generation++;
 	s->events.update(s->arg, set);
 	(void)identity_set_unref(set);

@@ -16,10 +16,13 @@ struct identity_client;
 
 struct identity_client_events {
 	void (*dial)(void *arg);                              /* a connection is wanted: identity_client_dialled() answers */
-	void (*update)(void *arg, struct identity_set *set);  /* a complete, checked set; lent */
+	void (*update)(void *arg, struct identity_set *set);  /* a complete, checked set, its default chosen; lent */
 };
 
-/* Starts asking.  <config> (identity.default) is lent; <events> is copied.  TULLE_ENOMEM. */
+/*
+ * Starts asking.  <config> is lent: only what its identity.default names
+ * becomes the default of a set.  <events> is copied.  TULLE_ENOMEM.
+ */
 enum tulle_err identity_client_new(struct identity_client **ret, struct loop *l, const struct host_config *config,
     const struct identity_client_events *events, void *arg);
 

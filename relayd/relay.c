@@ -194,11 +194,11 @@ static void
 on_identity(void *arg, struct identity_set *set)
 {
 	struct relay *r = arg;
-	struct identity *first = identity_set_default(set);
+	const struct identity *first = identity_set_default(set);
 
 	(void)identity_set_unref(r->set);
 	r->set = identity_set_ref(set);
-	follow_trust_domain(r, first);
+	follow_trust_domain(r, set->n > 0 ? set->items[0] : NULL); /* all of them are of this host's trust domain */
 	events_count(r->counters, COUNT_IDENTITY_UPDATE);
 	events_set(r->counters, COUNT_EXPIRY_LEAF, first != NULL ? (uint64_t)first->facts.not_after : 0);
 	events_set(r->counters, COUNT_EXPIRY_ANCHOR,
@@ -208,6 +208,11 @@ on_identity(void *arg, struct identity_set *set)
 	log_info("identity in force", LF_STR("id", first != NULL ? first->facts.id : NULL),
 	    LF_STR("serial", first != NULL ? first->facts.serial : NULL), LF_UINT("identities", set->n),
 	    LF_UINT("generation", set->generation));
+	if (first == NULL)
+		log_warn("no identity for connections of this host: those into the mesh fail",
+		    LF_STR("reason", r->start->config->identity.default_name != NULL ? "what identity.default names has no certificate" :
+		                                                                "identity.default is not set"),
+		    LF_STR("default", r->start->config->identity.default_name));
 	update_ready(r);
 }
 
@@ -246,6 +251,8 @@ send_report(void *arg, uint64_t id, json_t *workers)
 	char *text;
 
 	(void)json_object_set_new(doc, "identity_source", identity_client_json(r->identity));
+	if (r->start->config->identity.default_name != NULL)
+		(void)json_object_set_new(doc, "identity_default", json_string(r->start->config->identity.default_name));
 	if (s != NULL)
 		(void)json_object_set_new(doc, "config", json_pack("{s:I, s:s, s:i, s:i, s:i, s:o}", "generation",
 		    (json_int_t)s->generation, "revision", s->revision, "workloads", (int)s->n_workloads, "endpoints",

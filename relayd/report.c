@@ -105,8 +105,8 @@ report_identities(const struct identity_set *set)
 	for (size_t i = 0; set != NULL && i < set->n; i++) {
 		const struct svid_facts *f = &set->items[i]->facts;
 
-		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:I, s:I, s:I}", "id", f->id, "serial", f->serial,
-		    "not_before", (json_int_t)f->not_before, "not_after", (json_int_t)f->not_after, "remaining",
+		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:b, s:I, s:I, s:I}", "id", f->id, "serial", f->serial,
+		    "default", set->items[i] == identity_set_default(set), "not_before", (json_int_t)f->not_before, "not_after", (json_int_t)f->not_after, "remaining",
 		    (json_int_t)(f->not_after - clock_wall_sec())));
 	}
 	return all;

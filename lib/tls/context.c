@@ -137,7 +137,8 @@ mesh_server(struct tls_context **ret, struct identity_set *set, struct verifier 
 	if (e != TULLE_OK)
 		return e;
 	c->set = identity_set_ref(set);
-	e = context_identity(c, identity_set_default(set));
+	/* Without a default something must be loaded all the same: session_server_name() lets nobody have it unasked. */
+	e = context_identity(c, set->items[0]);
 	if (e != TULLE_OK) {
 		tls_context_unref(c);
 		return e;

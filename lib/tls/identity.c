@@ -134,6 +134,7 @@ identity_set_of(struct identity_set **ret, struct identity *const *items, size_t
 	for (; s->n < n; s->n++)
 		s->items[s->n] = identity_ref(items[s->n]);
 	s->trust = trust_ref(trust);
+	s->has_default = n > 0;
 	*ret = s;
 	return TULLE_OK;
 }
@@ -214,6 +215,7 @@ identity_set_new(struct identity_set **ret, const struct svid_der *svids, size_t
 		identity_set_unref(s);
 		return e;
 	}
+	s->has_default = n > 0;
 	*ret = s;
 	return TULLE_OK;
 }
@@ -221,7 +223,27 @@ identity_set_new(struct identity_set **ret, const struct svid_der *svids, size_t
 struct identity *
 identity_set_default(const struct identity_set *s)
 {
-	return s->n > 0 ? s->items[0] : NULL;
+	return s->has_default ? s->items[0] : NULL;
+}
+
+void
+identity_set_choose_default(struct identity_set *s, const char *name)
+{
+	const size_t len = name != NULL ? strlen(name) : 0;
+	struct spiffe_id id;
+
+	s->has_default = false;
+	for (size_t i = 0; i < s->n && name != NULL; i++) {
+		struct identity *found = s->items[i];
+
+		if (spiffe_parse(&id, found->facts.id, found->facts.id_len) != TULLE_OK || id.path_len != len + 1 ||
+		    memcmp(id.path + 1, name, len) != 0)
+			continue;
+		memmove(&s->items[1], &s->items[0], i * sizeof(s->items[0]));
+		s->items[0] = found;
+		s->has_default = true;
+		return;
+	}
 }
 
 struct identity *

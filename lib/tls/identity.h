@@ -7,6 +7,7 @@
 #ifndef TULLE_TLS_IDENTITY_H
 #define TULLE_TLS_IDENTITY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,7 +52,8 @@ struct identity_set {
 	unsigned int refs;
 	uint64_t generation; /* grows with every change */
 	size_t n;
-	struct identity **items; /* the default one first, as the Workload API says */
+	struct identity **items; /* the default one first */
+	bool has_default;        /* false: none of them may be taken where no name was asked for */
 	struct trust *trust;
 };
 
@@ -69,7 +71,8 @@ struct svid_der {
 
 /*
  * Makes a set out of a Workload API response: identities with the bundles of
- * their own trust domains, and the federated bundles.  Everything is copied.
+ * their own trust domains, and the federated bundles.  Everything is copied;
+ * the first is the default, as the Workload API says.
  * Errors as identity_new() and trust_new(); *ret_bad is then the index of the
  * entry at fault (n: a bundle's fault), *ret_why as identity_new().  Both may
  * be NULL.
@@ -78,9 +81,20 @@ enum tulle_err identity_set_new(struct identity_set **ret, const struct svid_der
     const struct trust_bundle *federated, size_t federated_n, uint64_t generation, size_t *ret_bad,
     enum svid_reason *ret_why);
 
-/* Makes a set of identities and trust that are there already; takes references of its own.  TULLE_ENOMEM, TULLE_ELIMIT. */
+/*
+ * Makes a set of identities and trust that are there already; takes
+ * references of its own.  The first is the default.  TULLE_ENOMEM,
+ * TULLE_ELIMIT.
+ */
 enum tulle_err identity_set_of(struct identity_set **ret, struct identity *const *items, size_t n,
     struct trust *trust, uint64_t generation);
+
+/*
+ * Makes the one whose path is "/<name>" the default, and no other: NULL, or a
+ * name that none has, leaves the set without a default.  Only before the set
+ * is shared.
+ */
+void identity_set_choose_default(struct identity_set *s, const char *name);
 
 struct identity_set *identity_set_ref(struct identity_set *s);
 

@@ -171,7 +171,7 @@ handshake_ends(struct proof *p, const struct made *shown, enum svid_reason want)
 	struct identity client_id = { .refs = 1, .chain = p->good.cert.data, .chain_len = buf_len(&p->good.cert),
 		.key = p->good.key };
 	struct identity server_id = client_id, *server_items[] = { &server_id };
-	struct identity_set set = { .refs = 1, .n = 1, .items = server_items, .trust = p->trust };
+	struct identity_set set = { .refs = 1, .n = 1, .has_default = true, .items = server_items, .trust = p->trust };
 	struct tls_context *server = NULL, *client = NULL;
 	enum svid_reason got = SVID_OTHER;
 	enum tulle_err e;

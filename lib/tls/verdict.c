@@ -101,8 +101,10 @@ choose_identity(struct tls_session *s, WOLFSSL *ssl, const struct tls_context *c
 {
 	struct identity *id = identity_set_find_sni(c->set, s->sni, strlen(s->sni));
 
-	if (id == NULL || id == c->own || !is_ec(id) || !is_ec(c->own))
-		return TULLE_OK; /* the default stays */
+	if (id == c->own)
+		return TULLE_OK;
+	if (id == NULL || !is_ec(id) || !is_ec(c->own)) /* the default stays, if there is one */
+		return c->set->has_default ? TULLE_OK : TULLE_ENOENT;
 	if (wolfSSL_use_certificate_chain_buffer_format(ssl, id->chain, (long)id->chain_len,
 		WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS ||
 	    key_install_session(id->key, ssl) != TULLE_OK)
@@ -117,15 +119,21 @@ int
 session_server_name(WOLFSSL *ssl, int *alert, void *arg)
 {
 	struct tls_session *s = wolfSSL_GetIOReadCtx(ssl);
+	const struct tls_context *c = arg;
 	void *name = NULL;
 	size_t len = wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
+	enum tulle_err e;
 
-	if (len == 0 || len >= SPIFFE_SNI || s->sni != NULL) /* none; no name of ours; asked after a retry */
+	if (s->sni != NULL) /* asked after a retry */
 		return noack_return;
-	s->sni = intern_get(name, len);
-	if (s->sni == NULL || choose_identity(s, ssl, arg) != TULLE_OK) {
-		*alert = internal_error;
-		return fatal_return;
+	if (len == 0 || len >= SPIFFE_SNI) { /* none; no name of ours */
+		*alert = unrecognized_name;
+		return c->set->has_default ? noack_return : fatal_return;
 	}
-	return 0;
+	s->sni = intern_get(name, len);
+	e = s->sni != NULL ? choose_identity(s, ssl, c) : TULLE_ENOMEM;
+	if (e == TULLE_OK)
+		return 0;
+	*alert = e == TULLE_ENOENT ? unrecognized_name : internal_error;
+	return fatal_return;
 }

@@ -8,13 +8,13 @@ creds_update(struct creds *c, struct identity_set *set)
 	struct creds fresh = { 0 };
 	enum tulle_err e;
 
-	if (identity_set_default(set) == NULL)
+	if (set->n == 0)
 		return TULLE_EINVAL;
 	fresh.set = identity_set_ref(set);
 	e = verifier_new(&fresh.verifier, set->trust);
 	if (e == TULLE_OK)
 		e = tls_context_mesh_server(&fresh.server, set, fresh.verifier, &options);
-	if (e == TULLE_OK)
+	if (e == TULLE_OK && identity_set_default(set) != NULL)
 		e = tls_context_mesh_client(&fresh.client, identity_set_default(set), fresh.verifier, &options);
 	if (e != TULLE_OK) {
 		creds_clear(&fresh);

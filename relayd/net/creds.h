@@ -14,7 +14,7 @@ struct creds {
 	struct identity_set *set;      /* NULL until the first one has come */
 	struct verifier *verifier;
 	struct tls_context *server;
-	struct tls_context *client;    /* as the default identity */
+	struct tls_context *client;    /* as the default identity; NULL if there is none: no tunnel can be made */
 };
 
 /*
@@ -25,7 +25,7 @@ enum tulle_err creds_update(struct creds *c, struct identity_set *set);
 
 void creds_clear(struct creds *c);
 
-/* Our own default SPIFFE ID, NULL without an identity. */
+/* Our own default SPIFFE ID, NULL without a default identity. */
 const char *creds_own_id(const struct creds *c);
 
 #endif

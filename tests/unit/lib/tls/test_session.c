@@ -239,6 +239,33 @@ START_TEST(the_server_name_chooses_the_identity)
 }
 END_TEST
 
+START_TEST(without_a_default_only_a_known_name_is_answered)
+{
+	static const char *const other[] = { OTHER };
+	struct tls_session_options o = { .server_name = OTHER_SNI, .expected = other, .expected_n = 1 };
+	struct pki *leaf;
+	struct pair p = pair_two_identities(&leaf);
+
+	identity_set_choose_default(p.server_set, NULL);
+	pair_sessions(&p, &o);
+	ck_assert_int_eq(pair_run(&p), TULLE_OK);
+	ck_assert_str_eq(tls_session_own_id(p.server), OTHER);
+	pair_free_sessions(&p);
+	o.server_name = "www.example.org";
+	o.expected_n = 0;
+	pair_sessions(&p, &o);
+	ck_assert_int_ne(pair_run(&p), TULLE_OK);
+	ck_assert_int_ne(p.server_result, TULLE_OK);
+	ck_assert_str_eq(tls_session_alert(p.client), "unrecognized_name");
+	pair_free_sessions(&p);
+	pair_sessions(&p, NULL);
+	ck_assert_int_ne(pair_run(&p), TULLE_OK);
+	ck_assert_int_ne(p.server_result, TULLE_OK);
+	pair_free(&p);
+	pki_free(leaf);
+}
+END_TEST
+
 START_TEST(an_unknown_or_missing_name_gets_the_default)
 {
 	static const char *const expected[] = { PAIR_SERVER };
@@ -321,6 +348,7 @@ UNIT_MAIN("session", two_good_peers_prove_each_other, the_hybrid_group_is_used_w
     bytes_arrive_whole_both_ways, a_handshake_in_single_bytes_and_half_records_work,
     the_first_bytes_may_come_with_the_end_of_the_handshake, an_end_of_one_direction_leaves_the_other,
     a_changed_byte_ends_it, the_best_common_protocol_is_taken, a_client_without_alpn_is_let_in,
-    a_list_without_ours_is_refused, the_server_name_chooses_the_identity, an_unknown_or_missing_name_gets_the_default,
+    a_list_without_ours_is_refused, the_server_name_chooses_the_identity, without_a_default_only_a_known_name_is_answered,
+    an_unknown_or_missing_name_gets_the_default,
     live_sessions_outlast_their_contexts_and_identities, a_handshake_under_way_keeps_what_it_needs,
     many_sessions_share_one_scratch_and_one_name)

@@ -282,6 +282,18 @@ START_TEST(a_response_becomes_a_set)
 	ck_assert_ptr_eq(identity_set_find_sni(s, "web.shop.sa.mesh.test", 21), s->items[1]);
 	ck_assert_ptr_null(identity_set_find_sni(s, "web.shop.sa.mesh.tes", 20));
 	ck_assert_uint_eq(trust_domains(s->trust), 2);
+	/* The default by its name; where none has it, there is none, and both are still there for who asks for them by name. */
+	identity_set_choose_default(s, "ns/shop/sa/web");
+	ck_assert_str_eq(identity_set_default(s)->facts.id, ID2);
+	ck_assert_str_eq(s->items[1]->facts.id, ID);
+	identity_set_choose_default(s, "ns/shop/sa/we");
+	ck_assert_ptr_null(identity_set_default(s));
+	identity_set_choose_default(s, "sa/web");
+	ck_assert_ptr_null(identity_set_default(s));
+	identity_set_choose_default(s, NULL);
+	ck_assert_ptr_null(identity_set_default(s));
+	ck_assert_ptr_nonnull(identity_set_find(s, ID));
+	ck_assert_ptr_nonnull(identity_set_find_sni(s, "web.shop.sa.mesh.test", 21));
 	identity_set_unref(identity_set_ref(s));
 	s = identity_set_unref(s);
 
