@@ -43,11 +43,12 @@ close_others(int *keep, size_t n)
 static _Noreturn void
 run(const struct relay_start *start, unsigned int nworkers)
 {
-	int *keep = calloc(4 + 3 * (size_t)nworkers, sizeof(int));
+	int *keep = calloc(5 + 3 * (size_t)nworkers, sizeof(int));
 	size_t n = 0;
 
 	if (keep == NULL)
 		_exit(EXIT_FAILURE);
+	keep[n++] = log_fd();
 	keep[n++] = start->channel;
 	keep[n++] = start->segment;
 	keep[n++] = start->doorbell;

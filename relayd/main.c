@@ -25,13 +25,15 @@
 #define PROGRAM "tulle-relayd"
 
 static const char usage_text[] =
-    "Usage: tulle-relayd [--root DIR] [--log-level LEVEL]\n"
+    "Usage: tulle-relayd [--root DIR] [--log-level LEVEL] [--hand-over]\n"
     "\n"
     "The relay of Tulle: takes connections that the steering rules redirect, wraps\n"
     "them in mutual TLS between SPIFFE identities, and unwraps those of its peers.\n"
     "\n"
     "  --root DIR         a prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
     "  --log-level LEVEL  debug, info, notice, warn or error (else logLevel of tulle.yaml)\n"
+    "  --hand-over        at SIGTERM end at once: the relay process drains by itself, and the\n"
+    "                     next relay has the sockets from systemd\n"
     "  --help, --version\n"
     "\n"
     "SIGHUP reads the configuration again, SIGTERM drains connections and ends.\n"
@@ -39,10 +41,10 @@ static const char usage_text[] =
 
 /* -1: go on; else the exit status. */
 static int
-read_options(int argc, char **argv)
+read_options(int argc, char **argv, bool *ret_hands_over)
 {
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' },
-		{ "log-level", required_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' },
+		{ "log-level", required_argument, NULL, 'l' }, { "hand-over", no_argument, NULL, 'o' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' }, { 0 } };
 	int o;
 
@@ -55,6 +57,9 @@ read_options(int argc, char **argv)
 		case 'l':
 			if (cli_log_level(PROGRAM, optarg) != 0)
 				return CLI_WRONG;
+			break;
+		case 'o':
+			*ret_hands_over = true;
 			break;
 		case 'h':
 			(void)fputs(usage_text, stdout);
@@ -143,7 +148,7 @@ main(int argc, char **argv)
 
 	log_init(PROGRAM);
 	cli_begin(argv);
-	status = read_options(argc, argv);
+	status = read_options(argc, argv, &start.hands_over);
 	if (status != -1)
 		return status;
 	config = start.config = read_config();

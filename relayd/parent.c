@@ -135,7 +135,7 @@ on_ready(struct parent *p, const struct msg *m)
 	p->ready = flag.on != 0;
 	if (p->ready) {
 		log_info("ready");
-		notify_send("READY=1\nSTATUS=serving");
+		notify_send("STATUS=serving");
 	} else {
 		notify_send("STATUS=not ready");
 	}
@@ -206,7 +206,8 @@ static void
 spawn(struct parent *p)
 {
 	const struct relay_start start = { .config = p->start->config, .segment = p->segment, .doorbell = p->doorbell,
-		.sockets = p->start->sockets.workers, .health = p->start->sockets.health };
+		.sockets = p->start->sockets.workers, .health = p->start->sockets.health,
+		.hands_over = p->start->hands_over };
 	const struct wire_flag attached = { .on = consumers_attached(p->consumers) };
 	enum tulle_err e = child_start(&p->child, &start, p->start->sockets.n);
 
@@ -308,6 +309,10 @@ stop(struct parent *p)
 	notify_send("STOPPING=1\nSTATUS=draining");
 	log_info("stopping: draining connections", LF_UINT("deadline_ms", d.ms));
 	(void)msg_send(p->child.channel, WIRE_DRAIN, &d, sizeof(d), NULL, 0);
+	if (p->start->hands_over) {
+		loop_stop(p->loop);
+		return;
+	}
 	timer_set(p->loop, &p->kill, p->start->config->relay.termination_grace_ms, kill_due);
 }
 
@@ -471,6 +476,9 @@ parent_main(const struct parent_start *s)
 		supply_fall_back(&p->supply);
 	}
 	spawn(p);
+	/* Started is what systemd may know: its sockets take connections.  An identity may be long in coming; whoever needs a relay
+	   that serves asks the health port. */
+	notify_send("READY=1\nSTATUS=not ready");
 	timer_set(p->loop, &p->pulse_round, PULSE_MS, pulse_due);
 	if (notify_watchdog_ms() > 0)
 		watchdog_due(&p->watchdog);

@@ -22,6 +22,7 @@ struct parent_start {
 	int control;         /* listening: the control socket */
 	int telemetry;       /* listening: where telemetryd attaches */
 	uid_t telemetry_uid; /* who may */
+	bool hands_over;     /* SIGTERM ends the parent at once: the relay process drains alone, the next relay has the sockets */
 };
 
 /* Runs until SIGTERM and the end of the drain; the result is the exit status. */

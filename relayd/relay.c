@@ -431,7 +431,8 @@ start_workers(struct relay *r)
 	r->reporter = (struct reporter){ .workers = r->workers, .n = r->nworkers, .box = &r->box, .report = send_report,
 		.turned = send_pong };
 	for (unsigned int i = 0; i < r->nworkers && e == TULLE_OK; i++) {
-		const struct worker_start start = { .config = r->start->config, .sockets = &r->start->sockets[i],
+		const struct worker_start start = { .config = r->start->config, .hands_over = r->start->hands_over,
+			.sockets = &r->start->sockets[i],
 			.events = events_writer(r->events, i), .budget = &r->budget, .drained = worker_drained, .arg = r };
 
 		e = worker_start(&r->workers[i], i, &start);

@@ -7,6 +7,8 @@
 #ifndef TULLE_RELAYD_RELAY_H
 #define TULLE_RELAYD_RELAY_H
 
+#include <stdbool.h>
+
 #include "manifest/host.h"
 #include "worker.h"
 
@@ -16,6 +18,7 @@ struct relay_start {
 	int segment, doorbell;                /* telemetry */
 	const struct worker_sockets *sockets; /* one per worker */
 	int health;                           /* listening socket for health checks; -1: none */
+	bool hands_over;                      /* another relay goes on with the sockets: a drain leaves them open */
 };
 
 /* Runs until drained or the parent is gone; the result is the exit status. */

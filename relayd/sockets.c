@@ -2,11 +2,13 @@
 #include "sockets.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "inherited.h"
 #include "io/sock.h"
 
 #define BACKLOG 4096 /* SYNs queue here while a relay process is being replaced */
@@ -50,19 +52,55 @@ check_free(uint32_t port)
 	return e;
 }
 
+#define NAME_MAX_LEN 32
+
+/* The last relay's socket, or a new one. */
 static enum tulle_err
-open_worker(struct worker_sockets *w, const struct host_config *c)
+take_or_open(int *ret_fd, struct inherited *in, const char *what, unsigned int worker, uint32_t port)
+{
+	char name[NAME_MAX_LEN];
+
+	(void)snprintf(name, sizeof(name), "%s-%u", what, worker);
+	*ret_fd = inherited_find(in, name, (uint16_t)port);
+	return *ret_fd != -1 ? TULLE_OK : open_any(ret_fd, what, port);
+}
+
+static enum tulle_err
+open_worker(struct worker_sockets *w, unsigned int i, const struct host_config *c, struct inherited *in)
 {
 	enum tulle_err e = TULLE_OK;
 
 	*w = (struct worker_sockets){ -1, -1, -1 };
 	if (c->capture.outbound)
-		e = open_any(&w->outbound, "outbound", c->ports.outbound);
+		e = take_or_open(&w->outbound, in, "outbound", i, c->ports.outbound);
 	if (e == TULLE_OK && c->capture.inbound)
-		e = open_any(&w->inbound, "inbound", c->ports.inbound);
+		e = take_or_open(&w->inbound, in, "inbound", i, c->ports.inbound);
 	if (e == TULLE_OK)
-		e = open_any(&w->hbone, "hbone", c->ports.hbone);
+		e = take_or_open(&w->hbone, in, "hbone", i, c->ports.hbone);
 	return e;
+}
+
+static void
+keep(const char *what, unsigned int worker, int fd)
+{
+	char name[NAME_MAX_LEN];
+
+	if (fd == -1)
+		return;
+	(void)snprintf(name, sizeof(name), "%s-%u", what, worker);
+	inherited_keep(name, fd);
+}
+
+/* For the relay after this one. */
+static void
+keep_all(const struct sockets *s)
+{
+	for (unsigned int i = 0; i < s->n; i++) {
+		keep("outbound", i, s->workers[i].outbound);
+		keep("inbound", i, s->workers[i].inbound);
+		keep("hbone", i, s->workers[i].hbone);
+	}
+	keep("health", 0, s->health);
 }
 
 enum tulle_err
@@ -70,24 +108,29 @@ sockets_open(struct sockets *ret, const struct host_config *config)
 {
 	const uint32_t ports[] = { config->ports.outbound, config->ports.inbound, config->ports.hbone, config->ports.health };
 	struct sockets s = { .n = config->relay.workers, .health = -1 };
+	struct inherited *in = inherited_take();
 	enum tulle_err e = TULLE_OK;
 
-	for (size_t i = 0; i < ARRAY_LEN(ports); i++)
-		if (check_free(ports[i]) == TULLE_EBUSY)
-			return TULLE_EBUSY;
-	s.workers = calloc(s.n, sizeof(s.workers[0]));
-	if (s.workers == NULL)
-		return TULLE_ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(ports) && e == TULLE_OK; i++)
+		if (!inherited_serves(in, (uint16_t)ports[i]) && check_free(ports[i]) == TULLE_EBUSY)
+			e = TULLE_EBUSY;
+	s.workers = e == TULLE_OK ? calloc(s.n, sizeof(s.workers[0])) : NULL;
+	if (s.workers == NULL) {
+		inherited_free(in);
+		return e == TULLE_OK ? TULLE_ENOMEM : e;
+	}
 	for (unsigned int i = 0; i < s.n; i++)
 		s.workers[i] = (struct worker_sockets){ -1, -1, -1 };
 	for (unsigned int i = 0; i < s.n && e == TULLE_OK; i++)
-		e = open_worker(&s.workers[i], config);
+		e = open_worker(&s.workers[i], i, config, in);
 	if (e == TULLE_OK)
-		e = open_any(&s.health, "health", config->ports.health);
+		e = take_or_open(&s.health, in, "health", 0, config->ports.health);
+	inherited_free(in); /* before the rest is kept: systemd forgets by name */
 	if (e != TULLE_OK) {
 		sockets_close(&s);
 		return e;
 	}
+	keep_all(&s);
 	*ret = s;
 	return TULLE_OK;
 }

@@ -15,7 +15,7 @@ struct sockets {
 	int health;
 };
 
-/* Opens all of them; what could not be opened is logged.  TULLE_EBUSY (a port is taken), TULLE_ESYS, TULLE_ENOMEM. */
+/* Opens all of them, or takes them over from the relay before (inherited.h); what could not be opened is logged.  TULLE_EBUSY (a port is taken), TULLE_ESYS, TULLE_ENOMEM. */
 enum tulle_err sockets_open(struct sockets *ret, const struct host_config *config);
 
 void sockets_close(struct sockets *s);

@@ -29,6 +29,7 @@ struct worker {
 	struct mailbox box;
 	pthread_t id;
 	struct worker_sockets sockets;
+	bool hands_over;
 	bool listening;
 	struct timer grace;        /* for identity and configuration to come */
 	bool draining;
@@ -358,16 +359,26 @@ worker_identify(struct worker *w, struct identity_set *set)
 }
 
 static void
+stop_listening(struct worker *w)
+{
+	start_listeners(w); /* who waits for the first configuration is told the truth as well, or left to the next relay */
+	for (int i = 0; i < LISTENERS; i++) {
+		if (w->hands_over)
+			listener_leave(&w->listeners[i]);
+		else
+			listener_stop(&w->listeners[i]);
+	}
+}
+
+static void
 run_drain(void *owner, struct job *job)
 {
 	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
 	struct worker *w = owner;
 
 	if (!w->draining) {
-		start_listeners(w); /* who waits for the first configuration is told the truth as well */
+		stop_listening(w);
 		w->draining = true;
-		for (int i = 0; i < LISTENERS; i++)
-			listener_stop(&w->listeners[i]);
 		server_drain(w->server);
 		timer_set(w->loop, &w->drain_deadline, j->deadline_ms, drain_late);
 	}
@@ -479,6 +490,7 @@ worker_start(struct worker **ret, unsigned int index, const struct worker_start 
 	if (w == NULL)
 		return TULLE_ENOMEM;
 	w->budget = start->budget;
+	w->hands_over = start->hands_over;
 	w->drained = start->drained;
 	w->arg = start->arg;
 	e = loop_new(&w->loop);

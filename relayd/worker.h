@@ -27,6 +27,7 @@ struct worker_start {
 	const struct worker_sockets *sockets; /* copied */
 	struct events_writer *events;         /* lent */
 	struct budget *budget;                /* lent; shared with the other workers */
+	bool hands_over;                      /* another relay goes on with the sockets: a drain does not shut them */
 	void (*drained)(void *arg);           /* called in the worker's thread when a drain is over */
 	void *arg;
 };

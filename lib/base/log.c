@@ -228,6 +228,12 @@ log_init(const char *program)
 		journal_open();
 }
 
+int
+log_fd(void)
+{
+	return journal_fd;
+}
+
 void
 log_set_threshold(enum log_level level)
 {

@@ -65,6 +65,9 @@ struct log_field {
  */
 void log_init(const char *program);
 
+/* The descriptor of the journal, or -1: a process that closes what it inherited keeps this one. */
+int log_fd(void);
+
 /* Lines below <level> are left out. */
 void log_set_threshold(enum log_level level);
 

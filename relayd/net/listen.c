@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define ACCEPT_BATCH 64
 #define LAST_BATCH 4096 /* the length of the queue */
@@ -68,6 +69,17 @@ listener_stop(struct listener *l)
 	(void)shutdown(l->fd, SHUT_RDWR);
 	loop_del(l->th->loop, &l->watch);
 	timer_clear(l->th->loop, &l->pause);
+}
+
+void
+listener_leave(struct listener *l)
+{
+	l->stopped = true;
+	if (l->th == NULL)
+		return;
+	loop_del(l->th->loop, &l->watch);
+	timer_clear(l->th->loop, &l->pause);
+	(void)close(l->fd);
 }
 
 void

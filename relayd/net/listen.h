@@ -30,6 +30,12 @@ enum tulle_err listener_start(struct listener *l, struct thread *th, int fd, voi
  */
 void listener_stop(struct listener *l);
 
+/*
+ * Stops for good, and leaves everybody who waits to another process that has
+ * the socket: only this process's descriptor is closed.
+ */
+void listener_leave(struct listener *l);
+
 /* A descriptor came free: goes on if it had paused. */
 void listener_resume(struct listener *l);
 
