@@ -42,8 +42,15 @@ wait_relay(const struct steering *s, uint32_t seconds)
 	for (;;) {
 		bool out = !s->outbound || listens(s->outbound_port), in = !s->inbound || listens(s->inbound_port);
 
-		if (out && in)
+		/* Its sockets are there before it can serve them: it waits for an identity. */
+		if (out && in && sockets_relay_ready(s->health_port))
 			return TULLE_OK;
+		if (clock_mono_ms() >= until && out && in) {
+			say("tulle-relayd listens, but is not ready after %u s (port %u says so): tulle status tells what it waits for. "
+			    "Nothing was changed",
+			    seconds, s->health_port);
+			return TULLE_ETIMEDOUT;
+		}
 		if (clock_mono_ms() >= until) {
 			say("nobody listens on port %u after %u s: is tulle-relayd running here? Nothing was changed",
 			    out ? s->inbound_port : s->outbound_port, seconds);
@@ -279,6 +286,8 @@ apply_verb(const struct config *c, const struct options *o)
 	enum tulle_err e;
 	int status;
 
+	if (o->if_closed && !c->steering.fail_closed)
+		return result(o, "open", EXIT_DONE);
 	if (o->wait_relay_sec > 0 && wait_relay(&c->steering, o->wait_relay_sec) != TULLE_OK)
 		return result(o, "no-relay", EXIT_FAILED);
 	e = lock_take(&lock);

@@ -35,6 +35,8 @@ static const char usage_text[] =
     "  --wait-relay[=SEC]    apply: first wait until the relay listens, 60 s unless given\n"
     "  --drain=SEC           remove: how long to wait for live connections, 30 s unless given\n"
     "  --now                 remove: do not wait; live redirected connections hang\n"
+    "  --if-closed           apply: do nothing unless capture.failClosed is true\n"
+    "  --unless-closed       remove: do nothing if the rules that are there fail closed\n"
     "  --json                print JSON\n"
     "  --help, --version\n"
     "\n"
@@ -89,6 +91,12 @@ take_option(struct arguments *a, int c)
 		a->drains = true;
 		a->options.drain_sec = 0;
 		return TULLE_OK;
+	case 'i':
+		a->options.if_closed = true;
+		return TULLE_OK;
+	case 'u':
+		a->options.unless_closed = true;
+		return TULLE_OK;
 	case 'j':
 		a->options.json = true;
 		return TULLE_OK;
@@ -115,6 +123,10 @@ take_verb(struct arguments *a, int argc, char **argv)
 		say("--wait-relay is for apply");
 	else if (a->drains && a->verb != VERB_REMOVE)
 		say("--drain and --now are for remove");
+	else if (a->options.if_closed && a->verb != VERB_APPLY)
+		say("--if-closed is for apply");
+	else if (a->options.unless_closed && a->verb != VERB_REMOVE)
+		say("--unless-closed is for remove");
 	else if (a->backend != NULL && a->verb == VERB_REMOVE)
 		say("remove always clears both backends: --backend has no meaning there");
 	else if (a->verb != VERB_PLAN && geteuid() != 0)
@@ -163,7 +175,8 @@ main(int argc, char **argv)
 {
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' },
 		{ "backend", required_argument, NULL, 'b' }, { "wait-relay", optional_argument, NULL, 'w' },
-		{ "drain", required_argument, NULL, 'd' }, { "now", no_argument, NULL, 'n' }, { "json", no_argument, NULL, 'j' },
+		{ "drain", required_argument, NULL, 'd' }, { "now", no_argument, NULL, 'n' },
+		{ "if-closed", no_argument, NULL, 'i' }, { "unless-closed", no_argument, NULL, 'u' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'v' }, { 0 } };
 	struct arguments a = { .options = { .drain_sec = DRAIN_SEC } };
 	int c;

@@ -21,6 +21,7 @@
 #include "live/actual.h"
 #include "live/sockets.h"
 #include "rules/change.h"
+#include "rules/plan.h"
 #include "say.h"
 #include "verbs.h"
 
@@ -201,6 +202,27 @@ remove_all(struct actual *a, const struct options *o)
 	return result(o, "removed", live, EXIT_DONE);
 }
 
+/*
+ * The rules that are there say whether they fail closed: the configuration
+ * may be broken by now, or another.  IPv4's, for IPv6 may have a guard of
+ * its own that refuses it ("ipv6: reject").
+ */
+static bool
+fails_closed(const struct actual *a)
+{
+	for (int b = 0; b < BACKENDS; b++) {
+		const struct ruleset *r = a->side[b][FAMILY_V4].rules;
+
+		for (size_t i = 0; r != NULL && i < r->tables[TABLE_FILTER].chains_n; i++) {
+			const char *name = r->tables[TABLE_FILTER].chains[i].name;
+
+			if (strcmp(name, CHAIN_GUARD_OUT) == 0 || strcmp(name, CHAIN_GUARD_IN) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 int
 remove_verb(const struct options *o)
 {
@@ -220,7 +242,10 @@ remove_verb(const struct options *o)
 		for (int f = 0; f < FAMILIES; f++)
 			if (a.side[b][f].rules == NULL)
 				say("not looked at: %s", a.side[b][f].why);
-	if (actual_has_own(&a, BACKEND_OF_NFT) || actual_has_own(&a, BACKEND_OF_LEGACY))
+	if (o->unless_closed && fails_closed(&a)) {
+		say("the rules stay: they fail closed (capture.failClosed); without --unless-closed they go");
+		status = result(o, "closed", 0, EXIT_DONE);
+	} else if (actual_has_own(&a, BACKEND_OF_NFT) || actual_has_own(&a, BACKEND_OF_LEGACY))
 		status = remove_all(&a, o);
 	else
 		status = result(o, "nothing to remove", 0, EXIT_DONE);

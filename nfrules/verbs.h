@@ -20,6 +20,8 @@ enum exit_status {
 struct options {
 	bool json;
 	uint32_t wait_relay_sec; /* apply: 0 does not wait */
+	bool if_closed;          /* apply: only with capture.failClosed */
+	bool unless_closed;      /* remove: not if the rules that are there have a guard */
 	uint32_t drain_sec;      /* remove: 0 does not wait and leaves nothing (--now) */
 };
 

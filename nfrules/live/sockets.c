@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "live/sockets.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/cleanup.h"
 
@@ -63,4 +67,24 @@ sockets_ipv6_in_use(char name[32])
 		if (sscanf(line, "%*s %*s %*s %*s %*s %31s", name) == 1 && strcmp(name, "lo") != 0)
 			return true;
 	return false;
+}
+
+bool
+sockets_relay_ready(uint16_t health_port)
+{
+	static const char question[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+	static const char yes[] = "HTTP/1.1 200 ";
+	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(health_port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct timeval second = { .tv_sec = 1 };
+	int AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char answer[sizeof(yes)];
+
+	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second)) == -1 ||
+	    connect(fd, (const struct sockaddr *)&at, sizeof(at)) == -1 ||
+	    send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(question) - 1)
+		return false;
+	/* MSG_WAITALL: the first bytes of the answer, however they arrive. */
+	return recv(fd, answer, sizeof(yes) - 1, MSG_WAITALL) == (ssize_t)sizeof(yes) - 1 && memcmp(answer, yes, sizeof(yes) - 1) == 0;
 }

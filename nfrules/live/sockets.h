@@ -24,6 +24,9 @@ enum tulle_err sockets_count(struct sockets_count *ret, uint16_t port);
 /* Pure: one line of the list.  False if it is none (the heading), or of another port. */
 bool sockets_line(const char *line, uint16_t port, struct sockets_count *count);
 
+/* Asks the relay's health port on this host, for at most a second: does it say that it is ready? */
+bool sockets_relay_ready(uint16_t health_port);
+
 /* Has an interface other than lo an IPv6 address?  The first one's name is in <name>. */
 bool sockets_ipv6_in_use(char name[32]);
 

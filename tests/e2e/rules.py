@@ -14,7 +14,7 @@ NFRULES = str(BUILD / "tulle-nfrules")
 
 RELAY, CERTD, TELEMETRYD = 6001, 6002, 6003
 USERS = f"users: {{relayd: {RELAY}, certd: {CERTD}, telemetryd: {TELEMETRYD}}}\n"
-OUT, IN = 15001, 15006
+OUT, IN, HEALTH = 15001, 15006, 15021
 EQUAL, FAILED, REFUSED, DRIFT, ABSENT, RESIDUE = 0, 1, 2, 3, 4, 5
 
 SO_ORIGINAL_DST = 80  # linux/netfilter_ipv4.h; the IPv6 one has the same number
@@ -31,6 +31,8 @@ def original_destination(conn):
 
 def relay_greeting(conn):
     """Who the caller wanted to reach, and through which of the two ports it came."""
+    if conn.getsockname()[1] == HEALTH:
+        return b"HTTP/1.1 200 OK\r\n\r\n"
     address, port = original_destination(conn)
     way = {OUT: "outbound", IN: "inbound"}[conn.getsockname()[1]]
     return f"{way} {address} {port}\n".encode()
@@ -72,5 +74,5 @@ class Host:
         text = re.sub(r"^#.*\n", "", text, flags=re.M)
         return re.sub(r"\[\d+:\d+\]", "[0:0]", text)
 
-    def relay(self):
-        return netns.Server(self.ns, [OUT, IN], relay_greeting, uid=RELAY)
+    def relay(self, ready=False):
+        return netns.Server(self.ns, [OUT, IN] + [HEALTH] * ready, relay_greeting, uid=RELAY)

@@ -8,7 +8,7 @@ import pytest
 
 import netns
 import rules
-from rules import ABSENT, EQUAL, FAILED, IN, OUT, REFUSED, Host
+from rules import ABSENT, EQUAL, FAILED, HEALTH, IN, OUT, REFUSED, Host
 
 PORTS = [80, 22, 2525, 8080, 9000, 9464, 15008, 15012, 15021]
 
@@ -267,7 +267,7 @@ def test_apply_waits_for_the_relay(host, peer):
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(0.3)
     assert netns.ask(host.ns, peer.ip4, 80) == "direct"
-    with host.relay():
+    with host.relay(ready=True):
         said, _ = waiting.communicate(timeout=10)
         assert waiting.returncode == 0, said
         assert netns.ask(host.ns, peer.ip4, 80).startswith("outbound")
@@ -276,6 +276,27 @@ def test_apply_waits_for_the_relay(host, peer):
 def test_apply_gives_up_waiting_and_changes_nothing(host):
     said = host.nfrules("apply", "--wait-relay=1", status=FAILED)
     assert f"nobody listens on port {OUT}" in said
+    host.check(ABSENT)
+
+
+def test_a_relay_that_listens_and_is_not_ready_is_waited_for(host):
+    with netns.Server(host.ns, [OUT, IN]), netns.Server(host.ns, [HEALTH], lambda conn: b"HTTP/1.1 503 No\r\n\r\n"):
+        assert "listens, but is not ready" in host.nfrules("apply", "--wait-relay=1", status=FAILED)
+    host.check(ABSENT)
+
+
+def test_fail_closed_decides_what_a_unit_does(host):
+    assert "open" in host.nfrules("apply", "--if-closed", status=0)
+    host.check(ABSENT)
+    host.apply()
+    host.nfrules("remove", "--unless-closed", "--now", status=0)
+    host.check(ABSENT)
+    host.configure("capture: {failClosed: true}")
+    host.nfrules("apply", "--if-closed", status=0)
+    host.check(0)
+    assert "stay" in host.nfrules("remove", "--unless-closed", "--now", status=0)
+    host.check(0)
+    host.nfrules("remove", "--now", status=0)
     host.check(ABSENT)
 
 
