@@ -23,6 +23,7 @@ endif
 VERSION := 0.1.0
 PREFIX ?= /usr
 DESTDIR ?=
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -62,7 +63,8 @@ endif
 PURPOSES := build \
   $(if $(filter unit check check-% fuzz coverage,$(GOALS)),test) \
   $(if $(filter demo,$(GOALS)),demo) \
-  $(if $(filter check lint coverage,$(GOALS)),lint)
+  $(if $(filter check lint coverage,$(GOALS)),lint) \
+  $(if $(filter deb check-machines,$(GOALS)),machines)
 ifneq ($(BUILDS),)
 ifeq ($(MAKE_RESTARTS),)
 ifneq ($(shell $(WOLFSSL_ENV) scripts/deps --ready $(PURPOSES) >&2 && echo yes),yes)
@@ -249,7 +251,7 @@ fuzz: $(FUZZERS) ## fuzz every parser; FUZZ_SECONDS=60 is shared out among the t
 
 SAN_KINDS := address,undefined thread
 
-.PHONY: demo check check-san check-interop
+.PHONY: demo check check-san check-interop check-machines
 demo: all ## two hosts, one mesh, before your eyes (root); KEEP=1 leaves them up
 	@KEEP='$(KEEP)' tests/demo/run
 
@@ -258,6 +260,9 @@ check: all ## unit tests, end-to-end tests, a minute of fuzzing, static analysis
 
 check-san: ## the unit and end-to-end tests, whole, once more under each sanitizer
 	+@MAKE='$(MAKE)' scripts/check san $(SAN_KINDS)
+
+check-machines: all ## the package and the units on machines with systemd (nspawn; needs root)
+	+@scripts/run-pytest machines tests/machines
 
 check-interop: all ## against the real OpenTelemetry Collector and go-spiffe (needs Go)
 	+@MAKE='$(MAKE)' scripts/check interop
@@ -321,10 +326,14 @@ install-files:
 	$(foreach p,$(PROGRAMS),$(if $(wildcard $(p)/main.c),install -m 755 $(BUILD)/$(NAME_$(p)) \
 	  $(DESTDIR)$(PREFIX)/$(or $(DEST_$(p)),sbin)/ &&)) true
 	$(foreach m,$(MANUALS),$(call put,$(m),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))) true
-	$(foreach u,$(UNITS),$(call put,$(u),$(DESTDIR)$(PREFIX)/lib/systemd/system/$(notdir $(u)))) true
+	$(foreach u,$(UNITS),$(call put,$(u),$(DESTDIR)$(UNITDIR)/$(notdir $(u)))) true
 	$(foreach d,$(PAGES),install -D -m 644 $(d) $(DESTDIR)$(PREFIX)/share/doc/tulle/$(d) &&) true
 	$(foreach u,$(wildcard systemd/*.sysusers),install -D -m 644 $(u) $(DESTDIR)$(PREFIX)/lib/sysusers.d/$(notdir $(u:.sysusers=.conf)) &&) true
 	$(foreach u,$(wildcard systemd/*.tmpfiles),install -D -m 644 $(u) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/$(notdir $(u:.tmpfiles=.conf)) &&) true
+
+.PHONY: deb
+deb: all ## the Debian package, in build/deb (needs debhelper)
+	@WOLFSSL_DIR='$(WOLFSSL_DIR)' scripts/deb
 
 .PHONY: clean help
 clean: ## remove everything that was built here (the cache outside the clone stays)
@@ -332,4 +341,4 @@ clean: ## remove everything that was built here (the cache outside the clone sta
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
--include $(shell find $(BUILD) $(FUZZ) build/lint -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) $(FUZZ) build/lint \( -path build/deb -o -path build/demo \) -prune -o -name '*.d' -type f -print 2>/dev/null)
