@@ -260,8 +260,8 @@ show_relayd(struct page *p)
 		return;
 	}
 	if (*unread != '\0')
-		line(p, BROKEN, "addresses", "%s; those known before count as this host's: policies for workloads at other addresses "
-		    "are not found", unread);
+		line(p, BROKEN, "addresses", "%s; those known before count as this host's: its connections to its other addresses go "
+		    "through a tunnel", unread);
 	if (!json_is_object(relay) && json_is_true(json_object_get(p->relayd, "silent"))) {
 		line(p, BROKEN, "relayd", "the relay process does not answer; if that lasts, its parent (pid %" JSON_INTEGER_FORMAT
 		    ") starts another", num(p->relayd, "parent_pid"));

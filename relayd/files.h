@@ -30,9 +30,9 @@ struct files {
 enum tulle_err files_read(struct files *f, int *ret_fd, char **ret_error);
 
 /*
- * Looks at the addresses again; *ret_changed: they are others now.  Which
- * policies hold depends on what is ours, so a list that cannot be read whole
- * is none: on failure the old one stays, <f>->trouble says why, and the first
+ * Looks at the addresses again; *ret_changed: they are others now.  What peers
+ * may reach depends on what is ours, so a list that cannot be read whole is
+ * none: on failure the old one stays, <f>->trouble says why, and the first
  * of several failures in a row is logged.
  * TULLE_ESYS, TULLE_ELIMIT (more than WIRE_LOCAL_MAX), TULLE_ENOMEM.
  */

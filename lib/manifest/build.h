@@ -4,7 +4,7 @@
  *
  * The order: snapshot.c decodes the files and checks that names are unique;
  * sites.c groups WorkloadEntries by address; services.c makes services and
- * their endpoints; workloads.c finds ours and what applies to them.
+ * their endpoints; workloads.c finds ours and what applies to all.
  */
 #ifndef TULLE_MANIFEST_BUILD_H
 #define TULLE_MANIFEST_BUILD_H
@@ -18,7 +18,7 @@ struct snapshot_inner {
 	struct arena arena;         /* owns everything but the endpoints */
 	struct table services;      /* (cluster address, port) -> struct service_port */
 	struct table endpoints;     /* (address, port or 0) -> struct endpoint */
-	struct table workloads;     /* (local address, port or 0) -> struct workload */
+	struct table workloads;     /* (address, port or 0) -> struct workload, ours or not */
 	struct table by_name;       /* endpoint name -> struct endpoint */
 	struct endpoint **all;      /* one reference each */
 	size_t n_all, all_room;
@@ -52,6 +52,10 @@ struct build {
 	struct table site_by_ip;
 	struct table drafts;    /* endpoint name -> struct draft */
 	size_t marks;
+	const struct auth_policy **policies; /* DENY, ALLOW, AUDIT */
+	size_t n_policies;
+	const struct peer_auth **peers;
+	size_t n_peers;
 };
 
 /* Each returns TULLE_OK or TULLE_ENOMEM; what is wrong with the files goes to b->problems. */

@@ -74,7 +74,7 @@ struct service {
 	size_t n_ports;
 };
 
-/* One of ours: a WorkloadEntry whose address is local, or the host itself. */
+/* A WorkloadEntry, or the host itself. */
 struct workload {
 	struct place place;       /* line 0: the host itself */
 	const char *name;         /* "" for the host itself */
@@ -99,7 +99,7 @@ struct snapshot {
 	char revision[SNAPSHOT_REVISION];
 	const struct service *services;
 	size_t n_services;
-	const struct workload *workloads; /* ours; the last one is the host itself */
+	const struct workload *workloads; /* ours: those whose address is local; the last one is the host itself */
 	size_t n_workloads;               /* at least 1 */
 	size_t n_endpoints;
 	size_t n_policies;                /* AuthorizationPolicies read, whether or not they apply here */
@@ -145,9 +145,12 @@ const struct service_port *snapshot_service(const struct snapshot *s, const stru
 const struct endpoint *snapshot_endpoint(const struct snapshot *s, const struct addr *a);
 
 /*
- * Which of our workloads gets what arrives at this local address and port:
- * the one that claims the port, else the one at this address without ports,
- * else the only one there, else the host itself.  Never NULL.
+ * Which workload gets what was delivered to this host at this address and
+ * port: the one that claims the port, else the one at this address without
+ * ports, else the only one there, else the host itself.  Never NULL.  What
+ * was delivered is local: so also one whose address did not count as ours
+ * when the snapshot was made.  It says nothing about whether an address is
+ * ours.
  */
 const struct workload *snapshot_workload(const struct snapshot *s, const struct addr *a);
 

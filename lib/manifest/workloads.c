@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Our own workloads, and which AuthorizationPolicies and PeerAuthentications apply to each. */
+/* The workloads, ours and others', and which AuthorizationPolicies and PeerAuthentications apply to each. */
 #include <string.h>
 
 #include "manifest/build.h"
@@ -13,30 +13,43 @@ applies(const struct auth_policy *p, const struct workload *w)
 	    labels_match(&p->selector, &w->labels);
 }
 
-/* DENY first, then ALLOW, then AUDIT; each in the order of the files. */
+/* All policies: DENY first, then ALLOW, then AUDIT; each in the order of the files. */
+static enum tulle_err
+collect_policies(struct build *b)
+{
+	static const enum policy_action order[] = { POLICY_DENY, POLICY_ALLOW, POLICY_AUDIT };
+	const struct object *o;
+
+	b->policies = arena_array(&b->scratch, b->objects.count[OBJECT_AUTHORIZATION_POLICY], sizeof(*b->policies));
+	if (b->policies == NULL)
+		return TULLE_ENOMEM;
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		for (o = b->objects.first; o != NULL; o = o->next)
+			if (o->kind == OBJECT_AUTHORIZATION_POLICY && o->policy->action == (int)order[i])
+				b->policies[b->n_policies++] = o->policy;
+	return TULLE_OK;
+}
+
 static enum tulle_err
 attach_policies(struct build *b, struct workload *w)
 {
-	static const enum policy_action order[] = { POLICY_DENY, POLICY_ALLOW, POLICY_AUDIT };
-	size_t *const counts[] = { &w->n_deny, &w->n_allow, &w->n_audit };
 	const struct auth_policy **list;
-	const struct object *o;
 	size_t n = 0;
 
-	for (o = b->objects.first; o != NULL; o = o->next)
-		if (o->kind == OBJECT_AUTHORIZATION_POLICY && applies(o->policy, w))
-			n++;
+	for (size_t i = 0; i < b->n_policies; i++)
+		n += applies(b->policies[i], w);
 	list = arena_array(&b->out->arena, n, sizeof(*list));
 	if (list == NULL)
 		return TULLE_ENOMEM;
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		for (o = b->objects.first; o != NULL; o = o->next) {
-			if (o->kind == OBJECT_AUTHORIZATION_POLICY && o->policy->action == (int)order[i] &&
-			    applies(o->policy, w)) {
-				list[w->n_policies++] = o->policy;
-				(*counts[i])++;
-			}
-		}
+	for (size_t i = 0; i < b->n_policies; i++) {
+		const struct auth_policy *p = b->policies[i];
+
+		if (!applies(p, w))
+			continue;
+		list[w->n_policies++] = p;
+		w->n_deny += p->action == POLICY_DENY;
+		w->n_allow += p->action == POLICY_ALLOW;
+		w->n_audit += p->action == POLICY_AUDIT;
 	}
 	w->policies = list;
 	return TULLE_OK;
@@ -60,27 +73,38 @@ level_of(const struct peer_auth *p, const struct workload *w)
 }
 
 static enum tulle_err
+collect_peers(struct build *b)
+{
+	const struct object *o;
+
+	b->peers = arena_array(&b->scratch, b->objects.count[OBJECT_PEER_AUTHENTICATION], sizeof(*b->peers));
+	if (b->peers == NULL)
+		return TULLE_ENOMEM;
+	for (o = b->objects.first; o != NULL; o = o->next)
+		if (o->kind == OBJECT_PEER_AUTHENTICATION)
+			b->peers[b->n_peers++] = o->peer;
+	return TULLE_OK;
+}
+
+static enum tulle_err
 attach_mtls(struct build *b, struct workload *w)
 {
 	const struct peer_auth *at[LEVELS] = { NULL }, *p;
 	struct port_mtls *ports;
-	const struct object *o;
 
-	for (o = b->objects.first; o != NULL; o = o->next) {
-		enum level level;
+	for (size_t i = 0; i < b->n_peers; i++) {
+		const struct peer_auth *one = b->peers[i];
+		enum level level = level_of(one, w);
 
-		if (o->kind != OBJECT_PEER_AUTHENTICATION)
-			continue;
-		level = level_of(o->peer, w);
 		if (level == LEVELS)
 			continue;
 		p = at[level];
 		if (p != NULL && level == LEVEL_WORKLOAD)
-			problem_error(b->problems, o->meta->place, "spec.selector",
+			problem_error(b->problems, one->meta.place, "spec.selector",
 			    "PeerAuthentication %s/%s is for workload %s, too (%s:%u); one at a time decides",
 			    p->meta.namespace, p->meta.name, w->name, p->meta.place.file, p->meta.place.line);
 		else
-			at[level] = o->peer;
+			at[level] = one;
 	}
 	w->mtls = MTLS_PERMISSIVE;
 	for (int level = LEVEL_MESH; level < LEVELS; level++)
@@ -180,7 +204,7 @@ warn_all(struct build *b)
 	}
 }
 
-/* ---- ours ----------------------------------------------------------------------------- */
+/* ---- workloads ----------------------------------------------------------------------------- */
 
 static enum tulle_err
 name_identity(struct build *b, struct workload *w)
@@ -209,7 +233,7 @@ finish_workload(struct build *b, struct workload *w)
 }
 
 static enum tulle_err
-add_ours(struct build *b, const struct site *site, const struct workload_spec *spec, struct workload *w)
+add_workload(struct build *b, const struct site *site, const struct workload_spec *spec, struct workload *w)
 {
 	struct snapshot_inner *out = b->out;
 	struct addr at = spec->address;
@@ -244,28 +268,42 @@ add_host(struct build *b, struct workload *w)
 	return w->namespace != NULL ? finish_workload(b, w) : TULLE_ENOMEM;
 }
 
+/* Those of all sites that are of this host, or those of all that are not, behind the <*n> that are there. */
+static enum tulle_err
+add_sites(struct build *b, bool local, struct workload *list, size_t *n)
+{
+	enum tulle_err e = TULLE_OK;
+
+	for (size_t i = 0; i < b->n_sites; i++)
+		for (size_t j = 0; b->sites[i].local == local && j < b->sites[i].n && e == TULLE_OK; j++)
+			e = add_workload(b, &b->sites[i], b->sites[i].entries[j], &list[(*n)++]);
+	return e;
+}
+
+/*
+ * Those elsewhere can be looked up as well: an address may come to this host
+ * at any moment, and what is delivered here before that is known is judged
+ * by the policies for it, not by those for the host.
+ */
 enum tulle_err
 build_workloads(struct build *b)
 {
-	struct workload *ours;
-	enum tulle_err e = TULLE_OK;
-	size_t n = 0, i, j;
+	struct workload *all = arena_array(&b->out->arena, b->n_entries + 1, sizeof(*all));
+	enum tulle_err e;
+	size_t n = 0;
 
+	if (all == NULL)
+		return TULLE_ENOMEM;
 	check_wide_peers(b);
 	warn_all(b);
-	for (i = 0; i < b->n_sites; i++)
-		if (b->sites[i].local)
-			n += b->sites[i].n;
-	ours = arena_array(&b->out->arena, n + 1, sizeof(*ours));
-	if (ours == NULL)
-		return TULLE_ENOMEM;
-	n = 0;
-	for (i = 0; i < b->n_sites && e == TULLE_OK; i++)
-		for (j = 0; b->sites[i].local && j < b->sites[i].n && e == TULLE_OK; j++)
-			e = add_ours(b, &b->sites[i], b->sites[i].entries[j], &ours[n++]);
+	e = collect_policies(b);
 	if (e == TULLE_OK)
-		e = add_host(b, &ours[n++]);
-	b->out->pub.workloads = ours;
+		e = collect_peers(b);
+	if (e == TULLE_OK)
+		e = add_sites(b, true, all, &n);
+	if (e == TULLE_OK)
+		e = add_host(b, &all[n++]);
+	b->out->pub.workloads = all;
 	b->out->pub.n_workloads = n;
-	return e;
+	return e == TULLE_OK ? add_sites(b, false, all, &n) : e;
 }

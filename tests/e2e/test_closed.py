@@ -45,3 +45,59 @@ def test_without_its_default_identity_a_host_speaks_as_nobody(default):
         assert principals(a, "outbound") == {"spiffe://mesh.test/ns/shop/sa/cache"}
         told = [line for line in b.tulle("status", check=False).stdout.splitlines() if line.startswith("FAIL  identity")]
         assert len(told) == 1 and "(no_identity)" in told[0] and (default or "identity.default is not set") in told[0]
+
+
+SECRET = """---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: {0}, namespace: shop}}
+spec: {{address: "{1}", labels: {{app: {0}}}, serviceAccount: db}}
+"""
+STRICT = """---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: {0}, namespace: shop}}
+spec: {{selector: {{matchLabels: {{app: {0}}}}}, mtls: {{mode: STRICT}}}}
+"""
+DENY = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: {0}, namespace: shop}}
+spec: {{selector: {{matchLabels: {{app: {0}}}}}, action: DENY, rules: [{{}}]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with mesh.Mesh(f"k{os.getpid()}", ["a", "b"]) as m:
+        m.start_identities({"a": "shop/web", "b": "shop/db"})
+        m.manifest("db.yaml", mesh.service("db", "shop", CLUSTER_IP, 80, 8080, [("db-1", m["b"].ip, "db")]))
+        m["b"].nginx(8080)
+        m.bridge.run("ip", "addr", "add", "10.77.0.99/24", "dev", "br0")  # an outsider, who speaks plaintext
+        for host in m.hosts.values():
+            host.start_relay()
+        yield m
+
+
+def outsider(pair, ip):
+    """How curl of an outsider ends: 0 means that the page came."""
+    return pair.bridge.run("curl", "-sS", "--max-time", "5", f"http://{ip}:8080/", check=False).returncode
+
+
+@pytest.mark.parametrize("rule, ip", [(STRICT, "10.77.0.50"), (DENY, "10.77.0.51")], ids=["strict", "deny"])
+def test_the_rules_for_an_address_hold_from_its_first_moment(pair, rule, ip):
+    """A virtual address comes to host b: what is written for its workload holds before the relay looks at the addresses."""
+    b, before = pair["b"], len(pair["b"].daemons["relayd"].lines("addresses of this host changed"))
+    assert outsider(pair, b.ip) == 0
+    b.manifest("vip.yaml", SECRET.format("vip", ip) + rule.format("vip"))
+    b.reload()
+    b.run("ip", "addr", "add", f"{ip}/24", "dev", "eth0")
+    tries = [outsider(pair, ip) for _ in range(3)]
+    early = len(b.daemons["relayd"].lines("addresses of this host changed")) == before
+    netns.wait_for(lambda: len(b.daemons["relayd"].lines("addresses of this host changed")) > before, 15 * mesh.PATIENCE)
+    tries.append(outsider(pair, ip))
+    os.unlink(os.path.join(b.root, "etc/tulle/mesh.d/vip.yaml"))
+    b.run("ip", "addr", "del", f"{ip}/24", "dev", "eth0")
+    b.reload()
+    assert early and 0 not in tries, tries
+    assert outsider(pair, b.ip) == 0

@@ -147,7 +147,7 @@ START_TEST(ours_are_found_by_local_address_and_port)
 	ck_assert_str_eq(workload(s, "10.0.0.1:22")->name, ""); /* the host itself */
 	ck_assert_str_eq(workload(s, "10.0.0.1:22")->namespace, "default");
 	ck_assert_ptr_null(workload(s, "10.0.0.1:22")->identity);
-	ck_assert_str_eq(workload(s, "10.0.0.2:8080")->name, ""); /* not local */
+	ck_assert_str_eq(workload(s, "10.0.0.9:80")->name, "");
 	s = unref(s);
 
 	s = mesh(WORKLOAD("all", "a", "address: 'fd00::1', serviceAccount: x") WORKLOAD("one", "a", "address: 'fd00::1', ports: {p: 80}, serviceAccount: y")
@@ -156,6 +156,26 @@ START_TEST(ours_are_found_by_local_address_and_port)
 	ck_assert_str_eq(workload(s, "[fd00::1]:81")->name, "all");
 	ck_assert_str_eq(workload(s, "10.0.0.1:80")->name, "sole");
 	ck_assert_str_eq(workload(s, "10.0.0.1:81")->name, "sole");
+	s = unref(s);
+}
+END_TEST
+
+/* What was delivered to an address is judged by the policies for it, also before the address counts as ours. */
+START_TEST(a_workload_is_found_before_its_address_is_known_to_be_local)
+{
+	struct snapshot *s = mesh(WORKLOAD("vip", "shop", "address: 10.0.0.50, ports: {p: 80}, labels: {app: vip}, serviceAccount: vip")
+		POLICY("no", "shop", "selector: {matchLabels: {app: vip}}, action: DENY, rules: [{}]")
+		PEER("strict", "shop", "selector: {matchLabels: {app: vip}}, mtls: {mode: STRICT}"));
+	const struct workload *w = workload(s, "10.0.0.50:80");
+
+	ck_assert_str_eq(w->name, "vip");
+	ck_assert_str_eq(w->identity, "spiffe://mesh.example/ns/shop/sa/vip");
+	ck_assert_uint_eq(w->n_deny, 1);
+	ck_assert_int_eq(workload_mtls(w, 80), MTLS_STRICT);
+	ck_assert_ptr_eq(workload(s, "10.0.0.50:81"), w);
+	ck_assert_uint_eq(s->n_workloads, 1); /* it is not ours for all that */
+	ck_assert_str_eq(s->workloads[0].name, "");
+	ck_assert(!endpoint(s, "10.0.0.50:80")->local);
 	s = unref(s);
 }
 END_TEST
@@ -439,7 +459,7 @@ END_TEST
 
 UNIT_MAIN("snapshot", a_service_is_found_by_each_address_and_port,
     endpoints_are_those_the_selector_matches_in_its_namespace, target_ports_by_name_number_or_the_entrys_own_map,
-    an_endpoint_can_be_dialled_directly, ours_are_found_by_local_address_and_port, slices_give_endpoints_too,
+    an_endpoint_can_be_dialled_directly, ours_are_found_by_local_address_and_port, a_workload_is_found_before_its_address_is_known_to_be_local, slices_give_endpoints_too,
     a_headless_service_has_no_address_but_endpoints, udp_ports_are_left_out,
     labels_of_the_metadata_count_before_those_of_the_spec, a_list_stands_for_its_items,
     policies_apply_by_namespace_root_and_selector, mtls_of_workload_before_namespace_before_mesh,

@@ -95,8 +95,11 @@ START_TEST(authorities_good_and_bad)
 	struct peer *p;
 	int32_t id = 1;
 
-	relays_setup(NULL, MESH);
+	/* 10.0.0.3 is of the mesh but not of this host, whatever can be reached there. */
+	relays_setup(NULL, MESH "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: db-2, namespace: shop}\n"
+	                        "spec: {address: 10.0.0.3, labels: {app: db}, serviceAccount: db}\n");
 	app_listen(B_APP);
+	app_listen("10.0.0.3:9000");
 	app_listen("10.0.0.2:15021"); /* somebody is there: only the rule refuses them */
 	app_listen("10.0.0.2:15012");
 	p = peer_connect(B_HBONE, ID_WEB);
