@@ -106,6 +106,8 @@ open_state(struct open_state *o)
 
 	if (e == TULLE_EBUSY)
 		(void)fail("tulle-certd is running: stop it first");
+	else if (e == TULLE_EDAMAGED)
+		(void)fprintf(stderr, "tulle-certd ca: " STATE_DAMAGED, paths_var("certd"), paths_var("certd"));
 	else if (e)
 		(void)fprintf(stderr, "tulle-certd ca: the state in %s cannot be opened: %s\n", paths_var("certd"),
 		    e == TULLE_ESYS ? strerror(errno) : tulle_strerror(e));
@@ -124,7 +126,9 @@ open_authority(struct open_state *o)
 
 	if (e == TULLE_OK)
 		e = authority_open(&o->authority, o->store, paths_var("certd"), o->td);
-	if (e)
+	if (e == TULLE_EDAMAGED)
+		(void)fprintf(stderr, "tulle-certd ca: " STATE_DAMAGED, paths_var("certd"), paths_var("certd"));
+	else if (e)
 		(void)fprintf(stderr, "tulle-certd ca: %.*s%s\n", (int)buf_len(&error),
 		    buf_len(&error) > 0 ? (const char *)buf_head(&error) : "", buf_len(&error) > 0 ? "" : tulle_strerror(e));
 	buf_free(&error);

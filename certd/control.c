@@ -35,9 +35,6 @@ health(struct daemon *d, json_t *alarms)
 			        s->current == NULL ? "there was never a certificate" : renew_alarm_text(s->alarm), "reason",
 			        s->failure));
 	}
-	if (store_damaged(d->store))
-		(void)json_array_append_new(alarms,
-		    json_pack("{ss ss ss}", "id", "", "alarm", "the journal was damaged", "reason", "see journal.damaged"));
 	if (d->authority == NULL && !fleet_is_member(d->fleet))
 		return "not joined";
 	if (usable < n)

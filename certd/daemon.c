@@ -318,12 +318,11 @@ open_store(struct daemon *d)
 
 	if (e == TULLE_EBUSY)
 		(void)fprintf(stderr, "tulle-certd: %s is in use by another tulle-certd\n", d->dir);
+	else if (e == TULLE_EDAMAGED)
+		(void)fprintf(stderr, "tulle-certd: " STATE_DAMAGED, d->dir, d->dir);
 	else if (e)
 		(void)fprintf(stderr, "tulle-certd: the state in %s cannot be opened: %s%s%s\n", d->dir, tulle_strerror(e),
 		    e == TULLE_ESYS ? ": " : "", e == TULLE_ESYS ? strerror(errno) : "");
-	else if (store_damaged(d->store))
-		log_error("the journal was damaged: what stood behind the damage is lost; a copy is in journal.damaged",
-		    LF_STR("dir", d->dir));
 	return e;
 }
 
@@ -372,6 +371,8 @@ daemon_start(struct daemon *d)
 		e = start_source(d, &error);
 	if (buf_len(&error) > 0)
 		(void)fprintf(stderr, "%.*s", (int)buf_len(&error), (const char *)buf_head(&error));
+	else if (e == TULLE_EDAMAGED)
+		(void)fprintf(stderr, "tulle-certd: " STATE_DAMAGED, d->dir, d->dir);
 	else if (e)
 		(void)fprintf(stderr, "tulle-certd: cannot start: %s\n", tulle_strerror(e));
 	buf_free(&error);

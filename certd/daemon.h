@@ -72,6 +72,14 @@ json_t *daemon_status(struct daemon *d);
  */
 enum tulle_err daemon_become_member(struct daemon *d);
 
+/*
+ * What to do about TULLE_EDAMAGED of store_open() or authority_open(): a format with the state's folder twice.  There
+ * is no switch for it: whoever gives up root, members and bans moves them away with their own hands.
+ */
+#define STATE_DAMAGED \
+	"the state in %s is damaged (the line above says where), and nothing was changed: restore that folder from a " \
+	"backup; or give up the root, all members and all bans, with mv %s somewhere-else, and let every host join again\n"
+
 /* State folder of the store, opened as the verbs need it too: the trust domain it is for (state.c). */
 enum tulle_err state_trust_domain(struct store *s, const struct config *c, char ret[SPIFFE_TD_MAX + 1],
     struct buf *error);

@@ -28,15 +28,19 @@ struct authority {
 	size_t n;
 };
 
-/* Keys that no record names: left by a power cut, or by a removal that it interrupted. */
-static void
-sweep(struct authority *a)
+/*
+ * Keys that no record names are left by a power cut, or by a removal that it interrupted: removed if <remove>.  Returns
+ * how many there are.
+ */
+static size_t
+stray_keys(struct authority *a, bool remove)
 {
 	DIR *d = opendir(a->dir);
 	struct dirent *entry;
+	size_t n = 0;
 
 	if (d == NULL)
-		return;
+		return 0;
 	while ((entry = readdir(d)) != NULL) {
 		char *dot = strrchr(entry->d_name, '.');
 		char AUTO_FREE *path = NULL;
@@ -44,10 +48,27 @@ sweep(struct authority *a)
 		if (dot == NULL || strcmp(dot, ".key") != 0 || asprintf(&path, "%s/%s", a->dir, entry->d_name) == -1)
 			continue;
 		*dot = '\0';
-		if (store_get(a->store, "ca", entry->d_name) == NULL)
+		if (store_get(a->store, "ca", entry->d_name) != NULL)
+			continue;
+		n++;
+		if (remove)
 			(void)unlink(path);
 	}
 	(void)closedir(d);
+	return n;
+}
+
+/* A first start that was cut off leaves one key without a record.  More, and no CA at all: the journal was lost. */
+static enum tulle_err
+check_keys(struct authority *a)
+{
+	size_t n = a->root == NULL ? stray_keys(a, false) : 0;
+
+	if (n < 2)
+		return TULLE_OK;
+	log_error("the journal knows no CA, but there are keys of some: it is not the one that was here", LF_STR("keys", a->dir),
+	    LF_UINT("n", n));
+	return TULLE_EDAMAGED;
 }
 
 static enum tulle_err
@@ -101,11 +122,13 @@ authority_open(struct authority **ret, struct store *store, const char *dir, con
 	}
 	if (e == TULLE_OK)
 		e = load(a);
+	if (e == TULLE_OK)
+		e = check_keys(a);
 	if (e) {
 		authority_close(a);
 		return e;
 	}
-	sweep(a);
+	(void)stray_keys(a, true);
 	*ret = a;
 	return TULLE_OK;
 }

@@ -31,7 +31,9 @@ struct authority;
  * Loads what the store knows; nothing there is fine, then there is no root
  * yet.  <dir> is certd's state folder; <store> and <td>, the trust domain,
  * are lent.  TULLE_EINVAL: a certificate or key in the state is not usable
- * (logged).  TULLE_ESYS, TULLE_ENOMEM.
+ * (logged).  TULLE_EDAMAGED: there are keys of several CAs, and the store
+ * knows none: it is not the one that was here (logged); they stay.
+ * TULLE_ESYS, TULLE_ENOMEM.
  */
 enum tulle_err authority_open(struct authority **ret, struct store *store, const char *dir, const char *td);
 

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "store/record.h"
 
 struct journal {
@@ -22,7 +23,6 @@ struct journal {
 	off_t end; /* of the last good record */
 	size_t records;
 	size_t snapshot; /* how many of them a snapshot would have */
-	bool damaged;
 };
 
 struct journal *
@@ -57,24 +57,6 @@ lock(struct journal *j)
 	return TULLE_OK;
 }
 
-/* Is there a good record somewhere behind a bad one? */
-static bool
-good_after(const char *data, size_t len)
-{
-	struct record r;
-
-	for (;;) {
-		const char *newline = memchr(data, '\n', len);
-
-		if (newline == NULL)
-			return false;
-		len -= (size_t)(newline - data) + 1;
-		data = newline + 1;
-		if (record_read(&r, data, len) == TULLE_OK)
-			return true;
-	}
-}
-
 static enum tulle_err
 replay(struct journal *j, const char *data, size_t len, enum tulle_err (*apply)(void *arg, const json_t *record),
     void *arg)
@@ -88,27 +70,23 @@ replay(struct journal *j, const char *data, size_t len, enum tulle_err (*apply)(
 
 		e = json == NULL ? TULLE_EINVAL : apply(arg, json);
 		json_decref(json);
-		if (e)
+		if (e) {
+			log_error("a record of the journal is not understood", LF_STR("file", j->path), LF_UINT("offset", off), LF_ERR(e));
 			return e;
+		}
 		off += r.line_len;
 		j->records++;
 	}
-	j->end = (off_t)off;
-	j->damaged = e == TULLE_EINVAL && good_after(data + off, len - off);
-	return TULLE_OK;
-}
-
-/* A damaged file is evidence: it stays, under another name, before its tail is cut. */
-static enum tulle_err
-keep_aside(const struct journal *j, const char *data, size_t len)
-{
-	char AUTO_FREE *aside = NULL;
-
-	if (asprintf(&aside, "%s.damaged", j->path) == -1) {
-		aside = NULL;
-		return TULLE_ENOMEM;
+	if (e != TULLE_EOF && e != TULLE_AGAIN) {
+		log_error("the journal is damaged: a record is not as it was written", LF_STR("file", j->path),
+		    LF_UINT("offset", off), LF_UINT("records_before", j->records));
+		return TULLE_EDAMAGED;
 	}
-	return file_replace(aside, data, len, 0600);
+	if (e == TULLE_AGAIN)
+		log_warn("the journal's last record was cut off by a power cut: nothing had come of it, it is dropped",
+		    LF_STR("file", j->path), LF_UINT("offset", off), LF_UINT("bytes", len - off));
+	j->end = (off_t)off;
+	return TULLE_OK;
 }
 
 static enum tulle_err
@@ -150,8 +128,6 @@ journal_open(struct journal **ret, const char *dir, enum tulle_err (*apply)(void
 		e = TULLE_OK;
 	else if (e == TULLE_OK)
 		e = replay(j, data, len, apply, arg);
-	if (e == TULLE_OK && j->damaged)
-		e = keep_aside(j, data, len);
 	if (e == TULLE_OK)
 		e = open_file(j);
 	if (e) {
@@ -242,12 +218,6 @@ journal_replace(struct journal *j, json_t *records)
 	}
 	buf_wipe(&all);
 	return e;
-}
-
-bool
-journal_damaged(const struct journal *j)
-{
-	return j->damaged;
 }
 
 size_t

@@ -3,10 +3,10 @@
  * journal.h - what certd must not forget: one append-only file of records,
  * each on disk before its effect.
  *
- * At the start the file is replayed up to the first bad record.  A cut-off
- * last line is a write that a power cut interrupted: nothing had come of it,
- * and it is dropped.  Good records behind a bad one mean damage: the file is
- * kept aside as journal.damaged and journal_damaged() says so.
+ * At the start the file is replayed.  A last line without its end is a write
+ * that a power cut interrupted: nothing had come of it, and it is cut off.
+ * Any other bad record is damage: what it and those behind it said had been
+ * promised, so nothing is opened, and nothing is changed.
  *
  * When it has grown it is replaced by a snapshot (records that give the same
  * state), written beside it and renamed.
@@ -31,6 +31,7 @@ struct journal;
  * fails with it.  The directory is locked until journal_close().
  *
  *   TULLE_EBUSY   another certd holds it
+ *   TULLE_EDAMAGED  a record is not as it was written; the log has file and offset
  *   TULLE_ELIMIT  larger than JOURNAL_BYTES_MAX
  *   TULLE_ESYS, TULLE_ENOMEM, what <apply> says
  */
@@ -52,8 +53,6 @@ bool journal_is_long(const struct journal *j);
 
 /* Replaces all records by those of the array <records>, which is taken over.  Errors as journal_append(). */
 enum tulle_err journal_replace(struct journal *j, json_t *records);
-
-bool journal_damaged(const struct journal *j);
 
 /* Records in the file. */
 size_t journal_records(const struct journal *j);

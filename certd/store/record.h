@@ -35,7 +35,8 @@ enum tulle_err record_write(struct buf *out, const char *json, size_t len);
  *   TULLE_OK
  *   TULLE_EOF     there are no more bytes
  *   TULLE_AGAIN   the last line has no end: a write that was cut off
- *   TULLE_EINVAL  not a line of ours, or changed since it was written
+ *   TULLE_EINVAL  not a line of ours, or changed since it was written; also a
+ *                 last line that is whole but for another byte as its end
  */
 enum tulle_err record_read(struct record *ret, const char *data, size_t len);
 

@@ -162,12 +162,6 @@ store_remove(struct store *s, const char *table, const char *key)
 	return store_commit(s, &(struct store_change){ table, key, NULL }, 1);
 }
 
-bool
-store_damaged(const struct store *s)
-{
-	return journal_damaged(s->journal);
-}
-
 const char *
 value_text(const json_t *value, const char *field)
 {

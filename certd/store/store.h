@@ -50,8 +50,6 @@ enum tulle_err store_commit(struct store *s, struct store_change *changes, size_
 enum tulle_err store_put(struct store *s, const char *table, const char *key, json_t *value);
 enum tulle_err store_remove(struct store *s, const char *table, const char *key);
 
-bool store_damaged(const struct store *s);
-
 /* Helpers for reading values: "" and 0 where the field is missing or of another type.  Lent. */
 const char *value_text(const json_t *value, const char *field);
 int64_t value_int(const json_t *value, const char *field);

@@ -37,6 +37,8 @@ tulle_strerror(enum tulle_err e)
 		return "cryptographic failure";
 	case TULLE_ERESET:
 		return "connection reset";
+	case TULLE_EDAMAGED:
+		return "damaged";
 	}
 	return "unknown error";
 }

@@ -26,6 +26,7 @@ enum tulle_err {
 	TULLE_EUNAVAIL,   /* nobody is there to do it */
 	TULLE_ECRYPTO,    /* the TLS library refused */
 	TULLE_ERESET,     /* the other side broke off */
+	TULLE_EDAMAGED,   /* what was stored is not what was written */
 };
 
 /* A short phrase in lower case, never NULL. */

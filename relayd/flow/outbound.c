@@ -78,6 +78,7 @@ failure_of(enum tulle_err e, int detail)
 	case TULLE_EINVAL:
 	case TULLE_ENOENT:
 	case TULLE_EEXIST:
+	case TULLE_EDAMAGED:
 	case TULLE_EBUSY:
 	case TULLE_ECRYPTO:
 		break;

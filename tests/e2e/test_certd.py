@@ -172,12 +172,46 @@ def test_the_state_survives_any_cut_of_its_last_bytes(solo):
         pin = pin or solo.status()["root_pin"]
         assert solo.status()["root_pin"] == pin and solo.ids() == ["ns/shop/sa/cart"]
         solo.kill()
-    with open(journal, "r+b") as f:  # damage in the middle is no cut: said, and the file kept aside
-        f.seek(40)
-        f.write(b"XXXX")
-    solo.start(ready=False)
-    solo.wait("the journal was damaged: what stood behind the damage is lost; a copy is in journal.damaged")
-    assert os.path.exists(journal + ".damaged")
+
+
+@pytest.mark.san
+@pytest.mark.parametrize("where", ["begin", "middle", "end"])
+def test_damage_is_no_cut_and_costs_nothing_but_the_start(world, where):
+    """Not one key is swept, no root is made: with the byte mended, or the folder restored, all is as it was."""
+    h = world.host("authority", "ttl: 20s, default: ns/default/sa/a", authority=certd.free_port())
+    h.start()
+    for _ in range(3):
+        h.token("default/web-2")
+    pin, tokens = h.status()["root_pin"], h.status()["tokens"]
+    h.kill()
+    state = h.path("var/lib/tulle/certd")
+    journal = os.path.join(state, "journal")
+    with open(journal, "rb") as f:
+        good = f.read()
+    records = good.splitlines(keepends=True)
+    at = {"begin": 20, "middle": len(b"".join(records[:len(records) // 2])) + 20, "end": len(good) - 1}[where]
+    bad = good[:at] + bytes([good[at] ^ 1]) + good[at + 1:]
+    with open(journal, "wb") as f:
+        f.write(bad)
+    keys = sorted(os.listdir(f"{state}/ca"))
+    text = refused(h)
+    line = h.lines("the journal is damaged: a record is not as it was written")[-1]
+    assert line["file"] == journal and good[:line["offset"]].count(b"\n") == good[:at].count(b"\n") == line["records_before"]
+    assert "restore that folder from a backup" in text and f"mv {state} somewhere-else" in text
+    assert "mv " in h.tulle("ca", "show").stderr
+    assert sorted(os.listdir(f"{state}/ca")) == keys and open(journal, "rb").read() == bad
+    os.rename(journal, journal + ".bad")  # half of the way out is none: the keys would be swept
+    assert "keys of some" in refused(h)
+    assert sorted(os.listdir(f"{state}/ca")) == keys
+    h.kill()
+    with open(journal, "wb") as f:
+        f.write(good)
+    h.start()
+    assert h.status()["root_pin"] == pin and h.status()["tokens"] == tokens
+    h.kill()
+    os.rename(state, state + ".given-up")  # the whole of it, and that is somebody's decision
+    h.start()
+    assert h.status()["root_pin"] != pin and h.status()["tokens"] == []
 
 
 def test_what_must_be_secret_is(solo):

@@ -8,6 +8,7 @@
 #include "authority/ca.h"
 #include "authority/ttl.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "tls/context.h"
@@ -360,6 +361,34 @@ START_TEST(a_root_made_by_openssl_is_taken_and_used)
 }
 END_TEST
 
+/* A journal that is gone or empty says "no root"; the keys beside it know better. */
+START_TEST(keys_without_a_journal_are_neither_swept_nor_followed_by_a_new_root)
+{
+	char *journal;
+	struct authority *other;
+	struct store *empty;
+
+	set_up();
+	ck_assert_int_eq(authority_create(authority, now), TULLE_OK);
+	(void)authority_advance(authority, 3600, now);
+	authority = authority_close(authority);
+	store = store_close(store);
+	journal = strdup(scratch_path(dir, "journal"));
+	ck_assert_int_eq(rename(journal, scratch_path(dir, "journal.kept")), 0);
+	log_set_threshold(LOG_LVL_ERROR + 1);
+	ck_assert_int_eq(store_open(&empty, dir), TULLE_OK);
+	ck_assert_int_eq(authority_open(&other, empty, dir, TD), TULLE_EDAMAGED);
+	store_close(empty);
+	ck_assert_int_eq(rename(scratch_path(dir, "journal.kept"), journal), 0);
+	free(journal);
+	ck_assert_int_eq(store_open(&store, dir), TULLE_OK);
+	ck_assert_int_eq(authority_open(&authority, store, dir, TD), TULLE_OK);
+	ck_assert(authority_has_root(authority));
+	tear_down();
+}
+END_TEST
+
 UNIT_MAIN("certd/authority", openssl_accepts_every_kind_of_certificate, the_extensions_are_what_spiffe_wants,
     a_restart_finds_root_issuing_ca_and_keys_again, keys_are_for_their_owner_alone, leaves_stay_good_over_roll_overs,
-    only_ids_of_the_trust_domain_are_signed, a_root_made_by_openssl_is_taken_and_used)
+    only_ids_of_the_trust_domain_are_signed, a_root_made_by_openssl_is_taken_and_used,
+    keys_without_a_journal_are_neither_swept_nor_followed_by_a_new_root)

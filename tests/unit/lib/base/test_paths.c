@@ -35,7 +35,7 @@ END_TEST
 
 START_TEST(every_error_has_a_phrase_of_its_own)
 {
-	for (int a = TULLE_OK; a <= TULLE_ERESET; a++) {
+	for (int a = TULLE_OK; a <= TULLE_EDAMAGED; a++) {
 		ck_assert_str_ne(tulle_strerror((enum tulle_err)a), "");
 		for (int b = TULLE_OK; b < a; b++)
 			ck_assert_str_ne(tulle_strerror((enum tulle_err)a), tulle_strerror((enum tulle_err)b));
