@@ -81,8 +81,8 @@ build(struct config *c, struct problems *problems)
 		struct config_rule *r = &c->rules[c->n_rules];
 		char shown[PROBLEM_SHOWN];
 
-		*r = (struct config_rule){ .match = { .unit = e->match.unit, .binary = e->match.binary },
-			.ns = e->namespace, .sa = e->account, .line = e->place.line };
+		*r = (struct config_rule){ .match = { .unit = e->match.unit }, .ns = e->namespace, .sa = e->account,
+			.line = e->place.line };
 		if (e->match.uid != NULL) {
 			r->match.has_uid = true;
 			if (host_user_id(e->match.uid, &r->match.uid, &gid) != TULLE_OK) {

@@ -290,8 +290,8 @@ run_why(void *arg, struct ctl_call *call, const json_t *args)
 	for (size_t i = 0; i < a->n; i++)
 		(void)json_array_append_new(ids, json_string(a->slots[i]->id));
 	ctl_ok(call,
-	    json_pack("{si sI ss ss so ss}", "pid", who.facts.pid, "uid", (json_int_t)who.facts.uid, "unit", who.facts.unit,
-	        "binary", who.facts.binary, "identities", ids, "why", a->why));
+	    json_pack("{si sI ss so ss}", "pid", who.facts.pid, "uid", (json_int_t)who.facts.uid, "unit", who.facts.unit,
+	        "identities", ids, "why", a->why));
 	attest_forget(&who);
 }
 

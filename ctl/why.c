@@ -23,10 +23,9 @@ show(const json_t *r)
 {
 	const json_t *ids = json_object_get(r, "identities");
 
-	(void)printf("pid %" JSON_INTEGER_FORMAT ": uid %" JSON_INTEGER_FORMAT ", unit %s, program %s\n",
+	(void)printf("pid %" JSON_INTEGER_FORMAT ": uid %" JSON_INTEGER_FORMAT ", unit %s\n",
 	    json_integer_value(json_object_get(r, "pid")), json_integer_value(json_object_get(r, "uid")),
-	    *certd_text(r, "unit") != '\0' ? certd_text(r, "unit") : "none",
-	    *certd_text(r, "binary") != '\0' ? certd_text(r, "binary") : "not known");
+	    *certd_text(r, "unit") != '\0' ? certd_text(r, "unit") : "none");
 	for (size_t i = 0; i < json_array_size(ids); i++)
 		(void)printf("gets %s\n", json_string_value(json_array_get(ids, i)));
 	if (json_array_size(ids) == 0)

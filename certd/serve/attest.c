@@ -70,21 +70,6 @@ read_unit(struct facts *f)
 		f->unit[0] = '\0';
 }
 
-static void
-read_binary(struct facts *f)
-{
-	static const char gone[] = " (deleted)";
-	char path[64];
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/exe", f->pid);
-	n = readlink(path, f->binary, sizeof(f->binary) - 1);
-	f->binary[n > 0 && n < (ssize_t)sizeof(f->binary) - 1 ? n : 0] = '\0';
-	n = (ssize_t)strlen(f->binary) - (ssize_t)strlen(gone);
-	if (f->binary[0] != '/' || (n >= 0 && strcmp(f->binary + n, gone) == 0))
-		f->binary[0] = '\0';
-}
-
 /* Real user and group of a process. */
 static enum tulle_err
 read_ids(struct attested *ret)
@@ -109,7 +94,6 @@ read_facts(struct attested *ret, int pidfd, const char **ret_why)
 		return TULLE_EDENIED;
 	}
 	read_unit(&ret->facts);
-	read_binary(&ret->facts);
 	/* All of it was read through the number: it must have been the same process throughout. */
 	if (!pidfd_alive(pidfd) || start_time(ret->facts.pid, &again) != TULLE_OK || again != ret->start_time)
 		return TULLE_EDENIED;

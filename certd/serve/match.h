@@ -16,18 +16,16 @@ struct facts {
 	int32_t pid;
 	uint32_t uid, gid;
 	char unit[PROCFS_UNIT];
-	char binary[4096]; /* absolute path of its program; "" also if that file was deleted or replaced */
 };
 
 /* One rule, names already looked up. */
 struct match_rule {
 	bool has_uid;
 	uint32_t uid;
-	const char *unit;   /* lent; NULL: any */
-	const char *binary; /* lent; NULL: any */
+	const char *unit; /* lent; NULL: any */
 };
 
-enum match_result { MATCH_YES, MATCH_UID, MATCH_UNIT, MATCH_BINARY, MATCH_NOTHING_ASKED };
+enum match_result { MATCH_YES, MATCH_UID, MATCH_UNIT, MATCH_NOTHING_ASKED };
 
 /* MATCH_YES, or the first field that does not fit. */
 enum match_result match(const struct match_rule *r, const struct facts *f);

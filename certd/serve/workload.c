@@ -64,7 +64,7 @@ log_denied(struct workload *w, const struct facts *f, const char *why)
 	if (++w->denials > DENIALS_A_MINUTE)
 		return;
 	log_warn("workload refused", LF_INT("pid", f->pid), LF_UINT("uid", f->uid), LF_STR("unit", f->unit),
-	    LF_STR("binary", f->binary), LF_STR("reason", why));
+	    LF_STR("reason", why));
 }
 
 static void

@@ -16,8 +16,8 @@ static const struct field match_fields[] = {
 	    .help = "the systemd unit of the caller" },
 	{ .name = "uid", .type = FIELD_TEXT, .offset = AT(match.uid), .rule = &rule_user, .quotes_ok = true,
 	    .help = "the user of the caller, by name or number" },
-	{ .name = "binary", .type = FIELD_TEXT, .offset = AT(match.binary), .rule = &rule_path,
-	    .help = "the program of the caller" },
+	{ .name = "binary", .type = FIELD_REFUSED,
+	    .refused = "certd has no right to read it, and a process can choose what it shows; use unit or uid" },
 	{ .name = NULL },
 };
 

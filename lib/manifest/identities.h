@@ -25,9 +25,8 @@ struct identity_entry {
 	const char *namespace;       /* "shop" */
 	const char *account;         /* "cart" */
 	struct {
-		const char *unit;   /* systemd unit, NULL: any */
-		const char *uid;    /* user name or number, NULL: any */
-		const char *binary; /* absolute path, NULL: any */
+		const char *unit; /* systemd unit, NULL: any */
+		const char *uid;  /* user name or number, NULL: any */
 	} match; /* at least one is given */
 	uint64_t ttl_ms; /* 0: the host's identity.ttl */
 };

@@ -165,12 +165,6 @@ is_unit(const char *s)
 }
 
 static bool
-is_path(const char *s)
-{
-	return *s == '/' && strlen(s) < 4096;
-}
-
-static bool
 is_http_url(const char *s)
 {
 	const char *host;
@@ -201,7 +195,6 @@ const struct text_rule rule_identity = { is_identity, "ns/NAMESPACE/sa/SERVICEAC
 const struct text_rule rule_namespaced = { is_namespaced, "NAMESPACE/SERVICEACCOUNT" };
 const struct text_rule rule_user = { is_user, "a user's name or number" };
 const struct text_rule rule_unit = { is_unit, "the name of a systemd unit, such as cart.service" };
-const struct text_rule rule_path = { is_path, "an absolute path" };
 const struct text_rule rule_http_url = { is_http_url, "a URL, such as http://127.0.0.1:4318" };
 
 /* ---- values ----------------------------------------------------------------- */

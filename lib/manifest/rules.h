@@ -18,7 +18,6 @@ extern const struct text_rule rule_identity;     /* "ns/NS/sa/SA" */
 extern const struct text_rule rule_namespaced;   /* "NS/SA" */
 extern const struct text_rule rule_user;         /* a user's name or number */
 extern const struct text_rule rule_unit;         /* "cart.service" */
-extern const struct text_rule rule_path;         /* absolute */
 extern const struct text_rule rule_http_url;     /* "http://127.0.0.1:4318" */
 
 extern const struct value_rule value_duration;   /* uint64_t, milliseconds */

@@ -248,6 +248,7 @@ def test_reload_adds_and_drops_identities_on_open_streams(solo):
     ("identities.yaml", "- {serviceAccount: shop, match: {uid: 5}}\n", "identities.yaml:1:"),
     ("identities.yaml", "- {serviceAccount: shop/cart, match: {}}\n", "identities.yaml:1:"),
     ("identities.yaml", "- {serviceAccount: shop/cart, match: {uid: no-such-user}}\n", "identities.yaml:1:"),
+    ("identities.yaml", "- serviceAccount: shop/cart\n  match: {binary: /usr/bin/cart}\n", "identities.yaml:2:11"),
     ("tulle.yaml", "trustDomain: certd.test\nidentty: {}\n", "tulle.yaml:2:1"),
     ("tulle.yaml", "trustDomain: other.test\n", "trustDomain"),
     ("tulle.yaml", "trustDomain: certd.test\nidentity: {ttl: 200h}\n", "sixth"),

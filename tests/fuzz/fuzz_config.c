@@ -51,7 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const struct identity_entry *e = &ids->items[i];
 
 		assert(*e->namespace != '\0' && strchr(e->namespace, '/') == NULL && strchr(e->account, '/') == NULL);
-		assert(e->match.unit != NULL || e->match.uid != NULL || e->match.binary != NULL);
+		assert(e->match.unit != NULL || e->match.uid != NULL);
 		assert(e->ttl_ms == 0 || e->ttl_ms >= 10000);
 		assert(e->place.line > 0);
 	}

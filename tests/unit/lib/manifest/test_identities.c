@@ -22,7 +22,7 @@ START_TEST(entries_are_read)
 {
 	const char *text = "- {serviceAccount: shop/cart, match: {unit: cart.service}, ttl: 1h}\n"
 	                   "- serviceAccount: default/web-1\n"
-	                   "  match: {uid: 33, binary: /usr/sbin/nginx}\n";
+	                   "  match: {uid: 33, unit: nginx.service}\n";
 	struct identities *ids = NULL;
 	struct problems p;
 
@@ -36,7 +36,7 @@ START_TEST(entries_are_read)
 	ck_assert_ptr_null(ids->items[0].match.uid);
 	ck_assert_uint_eq(ids->items[0].ttl_ms, 3600 * 1000);
 	ck_assert_str_eq(ids->items[1].match.uid, "33");
-	ck_assert_str_eq(ids->items[1].match.binary, "/usr/sbin/nginx");
+	ck_assert_str_eq(ids->items[1].match.unit, "nginx.service");
 	ck_assert_uint_eq(ids->items[1].ttl_ms, 0);
 	ck_assert_uint_eq(ids->items[1].place.line, 2);
 	ck_assert_str_eq(ids->items[1].place.file, "identities.yaml");
@@ -74,10 +74,11 @@ START_TEST(mistakes_are_named)
 	    "identities.yaml:1:32: [0].match: is empty; match needs at least one field");
 	refused("- {serviceAccount: a/b, match: {unit: cart}}\n",
 	    "identities.yaml:1:39: [0].match.unit: is \"cart\"; the name of a systemd unit, such as cart.service is needed");
-	refused("- {serviceAccount: a/b, match: {binary: nginx}}\n",
-	    "identities.yaml:1:41: [0].match.binary: is \"nginx\"; an absolute path is needed");
+	refused("- {serviceAccount: a/b, match: {uid: 33, binary: /usr/sbin/nginx}}\n",
+	    "identities.yaml:1:42: [0].match.binary: known, but not carried out: certd has no right to read it, and a process can "
+	    "choose what it shows; use unit or uid");
 	refused("- {serviceAccount: a/b, match: {cgroup: x}}\n",
-	    "identities.yaml:1:33: [0].match.cgroup: unknown field; known here: unit, uid, binary");
+	    "identities.yaml:1:33: [0].match.cgroup: unknown field; known here: unit, uid");
 	refused("- a\n- b\n", "identities.yaml:1:3: [0]: is a text, \"a\"; a mapping is needed");
 	refused("- {serviceAccount: a/b, match: {uid: 1}, ttl: 1s}\n",
 	    "identities.yaml:1:47: [0].ttl: is \"1s\"; a duration of at least 10s, such as 24h is needed");
