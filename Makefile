@@ -341,4 +341,5 @@ clean: ## remove everything that was built here (the cache outside the clone sta
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
+# Not what a demo has in its folders (etc/tulle/mesh.d), nor what a package was made of.
 -include $(shell find $(BUILD) $(FUZZ) build/lint \( -path build/deb -o -path build/demo \) -prune -o -name '*.d' -type f -print 2>/dev/null)
