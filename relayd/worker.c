@@ -55,20 +55,31 @@ log_broken(struct worker *w, const struct hbone *h, enum tulle_err e)
 	    LF_STR("peer_id", h->conn.tls != NULL ? tls_session_peer_id(h->conn.tls) : NULL));
 }
 
+/* Flows, and tunnels of others that have proved who they are: the rest is counted apart, see budget.h. */
+static void
+hold(const struct worker *w)
+{
+	budget_hold(w->budget, w->th.index, w->flows.n + server_tunnels(w->server) - server_handshakes(w->server));
+}
+
 /* The limit that lets nobody new in now, NULL if there is room.  One tunnel carries many connections: each counts. */
 static const char *
 reached_limit(const struct worker *w)
 {
-	budget_hold(w->budget, w->th.index, w->flows.n + server_tunnels(w->server));
+	hold(w);
 	return budget_reached(w->budget);
 }
 
+/* <peer>: NULL where it is not to blame. */
 static void
-refused_by_limit(struct worker *w, const char *limit)
+refused_by_limit(struct worker *w, const char *limit, const struct addr *peer)
 {
+	char text[ADDR_TEXT];
+
 	events_count(w->flows.events, COUNT_LIMIT_REFUSED);
 	if (flow_may_log(&w->flows))
-		log_warn("connection refused: a limit is reached", LF_STR("limit", limit));
+		log_warn("connection refused: a limit is reached", LF_STR("limit", limit),
+		    LF_STR("peer", peer != NULL ? addr_format_ip(peer, text) : NULL));
 }
 
 static void
@@ -76,7 +87,7 @@ in_up(void *arg, const struct hbone *h)
 {
 	struct worker *w = arg;
 
-	(void)h;
+	budget_handshake_end(w->budget, &h->conn.peer);
 	events_count(w->flows.events, COUNT_HANDSHAKE_IN_OK);
 	events_count(w->flows.events, COUNT_TUNNEL_OPENED_IN);
 }
@@ -91,6 +102,7 @@ in_down(void *arg, const struct hbone *h, enum tulle_err e)
 		events_count(w->flows.events, COUNT_TUNNEL_CLOSED_IN);
 		return;
 	}
+	budget_handshake_end(w->budget, &h->conn.peer);
 	events_count(w->flows.events, handshake_counter(COUNT_HANDSHAKE_IN_OK, h, e));
 	handshake_log(&w->flows, h, e, "tunnel refused");
 }
@@ -105,7 +117,7 @@ in_request(void *arg, struct hbone *h, int32_t id, bool connect, const char *aut
 		flow_inbound_tunnel(&w->flows, h, id, connect, authority);
 	else {
 		hbone_reply_error(h, id, 503);
-		refused_by_limit(w, limit);
+		refused_by_limit(w, limit, NULL);
 	}
 }
 
@@ -163,18 +175,23 @@ socket_closed(struct thread *th)
 			listener_resume(&w->listeners[i]);
 }
 
+static void
+turn_away(struct worker *w, int fd, const char *limit, const struct addr *peer)
+{
+	refused_by_limit(w, limit, peer);
+	sock_reset_on_close(fd);
+	(void)close(fd);
+}
+
 /* Above a limit a connection is refused at once: waiting in the queue would look like a slow network. */
 static bool
 has_room(struct worker *w, int fd)
 {
 	const char *limit = reached_limit(w);
 
-	if (limit == NULL)
-		return true;
-	refused_by_limit(w, limit);
-	sock_reset_on_close(fd);
-	(void)close(fd);
-	return false;
+	if (limit != NULL)
+		turn_away(w, fd, limit, NULL);
+	return limit == NULL;
 }
 
 static void
@@ -201,10 +218,18 @@ static void
 accept_hbone(void *arg, int fd)
 {
 	struct worker *w = arg;
+	struct addr peer = { 0 };
+	const char *limit;
 
 	events_count(w->flows.events, COUNT_ACCEPT_HBONE);
-	if (has_room(w, fd))
-		server_accept(w->server, fd);
+	if (!has_room(w, fd))
+		return;
+	(void)sock_peer(fd, &peer); /* gone already: that shows when it is served */
+	limit = budget_handshake_begin(w->budget, &peer);
+	if (limit != NULL)
+		turn_away(w, fd, limit, &peer);
+	else if (!server_accept(w->server, fd, &peer))
+		budget_handshake_end(w->budget, &peer);
 }
 
 /*
@@ -284,7 +309,7 @@ end_of_tick(struct hook *h)
 	flows_reap(&w->flows);
 	pool_reap(w->pool);
 	server_reap(w->server);
-	budget_hold(w->budget, w->th.index, w->flows.n + server_tunnels(w->server));
+	hold(w);
 	/* Tunnels of others last a second longer: what they asked for before they heard of the drain is answered (HB-16). */
 	if (w->draining && !w->drained_now && w->flows.n == 0 && server_tunnels(w->server) == 0)
 		drain_over(w);

@@ -8,6 +8,7 @@
 struct served {
 	struct hbone h;
 	struct server *server;
+	bool up;
 	LIST_ENTRY(served) link;
 };
 
@@ -18,7 +19,7 @@ struct server {
 	void *arg;
 	LIST_HEAD(, served) tunnels;
 	LIST_HEAD(, served) ended;
-	unsigned int n;
+	unsigned int n, handshakes;
 };
 
 enum tulle_err
@@ -54,8 +55,11 @@ served_of(struct hbone *h)
 static void
 tunnel_ready(struct hbone *h)
 {
-	struct server *s = served_of(h)->server;
+	struct served *v = served_of(h);
+	struct server *s = v->server;
 
+	v->up = true;
+	s->handshakes--;
 	s->events->up(s->arg, h);
 }
 
@@ -76,6 +80,7 @@ tunnel_closed(struct hbone *h, enum tulle_err e)
 	s->events->down(s->arg, h, e);
 	LIST_REMOVE(v, link);
 	s->n--;
+	s->handshakes -= !v->up;
 	LIST_INSERT_HEAD(&s->ended, v, link);
 }
 
@@ -85,23 +90,26 @@ static const struct hbone_events served_events = {
 	.closed = tunnel_closed,
 };
 
-void
-server_accept(struct server *s, int fd)
+bool
+server_accept(struct server *s, int fd, const struct addr *peer)
 {
 	struct served *v;
 
 	if (s->creds->server == NULL || (v = calloc(1, sizeof(*v))) == NULL) {
 		(void)close(fd);
-		return;
+		return false;
 	}
 	v->server = s;
 	if (hbone_accept(&v->h, s->th, fd, s->creds->server, &served_events) != TULLE_OK) {
 		(void)close(fd);
 		free(v);
-		return;
+		return false;
 	}
+	v->h.conn.peer = *peer; /* asked for once: a socket that is reset in between has none any more */
 	LIST_INSERT_HEAD(&s->tunnels, v, link);
 	s->n++;
+	s->handshakes++;
+	return true;
 }
 
 void
@@ -130,6 +138,12 @@ unsigned int
 server_tunnels(const struct server *s)
 {
 	return s->n;
+}
+
+unsigned int
+server_handshakes(const struct server *s)
+{
+	return s->handshakes;
 }
 
 void

@@ -23,8 +23,8 @@ enum tulle_err server_new(struct server **ret, struct thread *th, struct creds *
 /* Ends every tunnel.  Takes NULL, always returns NULL. */
 struct server *server_free(struct server *s);
 
-/* Serves an accepted connection, which is taken over; without an identity yet it is closed. */
-void server_accept(struct server *s, int fd);
+/* Serves an accepted connection of <peer>, which is taken over.  False: without an identity yet, or without memory, it was closed. */
+bool server_accept(struct server *s, int fd, const struct addr *peer);
 
 /* GOAWAY to everybody; tunnels end as their streams do. */
 void server_drain(struct server *s);
@@ -32,7 +32,8 @@ void server_drain(struct server *s);
 /* Frees tunnels that ended; once per tick. */
 void server_reap(struct server *s);
 
-unsigned int server_tunnels(const struct server *s);
+unsigned int server_tunnels(const struct server *s);    /* all */
+unsigned int server_handshakes(const struct server *s); /* those of them whose peer has not proved who it is */
 void server_each(const struct server *s, void (*visit)(void *arg, const struct hbone *h), void *arg);
 
 #endif

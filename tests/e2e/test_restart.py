@@ -221,6 +221,41 @@ def test_the_limit_of_connections_is_that_of_all_workers(pair):
     netns.wait_for(lambda: a.curl(URL, check=False).returncode == 0)
 
 
+def silent(a, b, source, n):
+    """Connections to b's 15008 past the rules, with a source of their own, that say nothing."""
+    a.run("ip", "addr", "add", f"{source}/24", "dev", "eth0")
+    held = []
+    with a.ns.inside(), netns.as_uid(mesh.UIDS["relayd"]):
+        for _ in range(n):
+            with contextlib.suppress(ConnectionResetError):  # refused so soon
+                held.append(socket.create_connection((b.ip, 15008), timeout=5, source_address=(source, 0)))
+    return held
+
+
+def test_handshakes_that_never_end_keep_nobody_else_out(pair):
+    """Who only reaches the port must not take the place of this host's own connections and of members."""
+    a, b = pair["a"], pair["b"]
+    a.nginx(8080)
+    b.daemons["relayd"].stop()
+    b.configure(limits={"connections": 16})
+    relayd = b.start("relayd")
+    relayd.wait_for("ready", 20)
+    held = silent(a, b, "10.77.0.50", 40)
+    try:
+        line = relayd.wait_for("connection refused: a limit is reached")
+        assert line["limit"] == "handshakes of one source" and line["peer"] == "10.77.0.50"
+        assert a.curl(URL).stdout == PAGE  # a member's new tunnel, inbound
+        assert b.curl(f"http://{a.ip}:8080/").stdout == "hello from a:8080\n"  # outbound
+        for i in range(51, 56):
+            held += silent(a, b, f"10.77.0.{i}", 16)
+        netns.wait_for(lambda: any(line["limit"] == "handshakes" for line in
+                                   relayd.lines("connection refused: a limit is reached")))
+        assert a.curl(URL).stdout == PAGE  # over the tunnel that there is
+        assert b.curl(f"http://{a.ip}:8080/").stdout == "hello from a:8080\n"
+    finally:
+        for s in held:
+            s.close()
+
 
 def test_more_addresses_than_can_be_told_leave_the_old_list_in_force(pair):
     """A list that is cut would lose workloads, and with them their policies: it is said instead."""

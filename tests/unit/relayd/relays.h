@@ -189,7 +189,10 @@ static const struct pool_events relay_pool_events = { relay_tunnel_up, relay_tun
 static inline void
 relay_accept(void *arg, int fd)
 {
-	server_accept(((struct host *)arg)->server, fd);
+	struct addr peer = { 0 };
+
+	(void)sock_peer(fd, &peer);
+	(void)server_accept(((struct host *)arg)->server, fd, &peer);
 }
 
 static inline void
