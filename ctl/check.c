@@ -3,8 +3,9 @@
  * tulle check [FILE|DIR...] - what the daemons would say about these files,
  * without asking them and without changing anything.
  *
- * tulle.yaml, identities.yaml and manifests are told apart by what is in
- * them, so any name and any mixture will do.
+ * What comes from a folder called mesh.d is a manifest, as it is for the
+ * relay.  Elsewhere tulle.yaml, identities.yaml and manifests are told apart
+ * by what is in them, so any mixture will do.
  */
 #include <getopt.h>
 #include <jansson.h>
@@ -28,8 +29,9 @@ static const char usage_text[] =
     "\n"
     "Reads manifests, tulle.yaml and identities.yaml and prints every mistake with\n"
     "its file, line and column.  Without arguments it reads what this host would:\n"
-    "/etc/tulle/tulle.yaml, identities.yaml and mesh.d.  Nothing is changed and no\n"
-    "daemon is asked.  Exit status: 0 good, 1 mistakes found, 2 wrong usage.\n";
+    "/etc/tulle/tulle.yaml, identities.yaml and mesh.d.  All of a folder that is called\n"
+    "mesh.d counts as manifests, as for the relay; elsewhere each file as what it looks\n"
+    "like.  Names must end in .yaml or .yml.  Nothing is changed and no\n"    "daemon is asked.  Exit status: 0 good, 1 mistakes found, 2 wrong usage.\n";
 
 struct check {
 	struct problems problems;
@@ -42,21 +44,52 @@ struct check {
 
 /* ---- reading --------------------------------------------------------------- */
 
+static bool
+is_mesh_d(const char *folder)
+{
+	char AUTO_FREE *whole = realpath(folder, NULL);
+	const char *slash = strrchr(whole != NULL ? whole : folder, '/');
+
+	return strcmp(slash != NULL ? slash + 1 : folder, "mesh.d") == 0;
+}
+
+/* Once it has had manifests the relay takes a folder that is missing for a mistake: so does this. */
+static void
+read_mesh_d(struct check *c, const char *path)
+{
+	if (manifest_dir_read(&c->files, path, &c->problems) == TULLE_ENOENT)
+		problem_error(&c->problems, (struct place){ .file = path }, NULL,
+		    "mesh.d is missing: an empty folder would say that there are no manifests");
+	manifest_dir_ignored(path, &c->problems);
+}
+
 static void
 read_path(struct check *c, const char *path, bool must_exist)
 {
 	char below[4096];
 	struct stat st;
 
-	if (stat(path, &st) == -1 && !must_exist)
+	if (stat(path, &st) == -1) {
+		if (must_exist)
+			(void)manifest_file_read(&c->files, path, &c->problems); /* which says why not */
 		return;
-	if (stat(path, &st) == -1 || !S_ISDIR(st.st_mode)) {
+	}
+	if (S_ISREG(st.st_mode) && !manifest_name_counts(path)) {
+		problem_error(&c->problems, (struct place){ .file = path }, NULL,
+		    "is not read by any daemon: its name must end in .yaml or .yml");
+		return;
+	}
+	if (!S_ISDIR(st.st_mode)) {
 		(void)manifest_file_read(&c->files, path, &c->problems);
 		return;
 	}
+	if (is_mesh_d(path)) {
+		read_mesh_d(c, path);
+		return;
+	}
 	(void)manifest_dir_read(&c->files, path, &c->problems);
-	if (snprintf(below, sizeof(below), "%s/mesh.d", path) < (int)sizeof(below))
-		(void)manifest_dir_read(&c->files, below, &c->problems); /* a copy of /etc/tulle */
+	if (snprintf(below, sizeof(below), "%s/mesh.d", path) < (int)sizeof(below) && stat(below, &st) == 0)
+		read_mesh_d(c, below); /* a copy of /etc/tulle */
 }
 
 enum file_kind { FILE_MANIFEST, FILE_HOST, FILE_IDENTITIES };
@@ -65,11 +98,16 @@ static enum file_kind
 kind_of(const struct manifest_file *f)
 {
 	const char *slash = strrchr(f->name, '/'), *base = slash != NULL ? slash + 1 : f->name;
+	char AUTO_FREE *folder = slash != NULL ? strndup(f->name, (size_t)(slash - f->name) + 1) : strdup(".");
 	struct arena arena = arena_new(128u << 20);
 	struct yaml_documents docs = { 0 };
 	enum file_kind kind = FILE_MANIFEST;
 	struct problems unused;
 
+	if (folder != NULL && is_mesh_d(folder)) {
+		arena_free(&arena);
+		return FILE_MANIFEST;
+	}
 	problems_init(&unused);
 	(void)yaml_parse(&docs, &arena, f->name, f->data, f->len, &unused);
 	if (docs.n == 0) { /* empty or broken: only its name is left to go by */
@@ -213,7 +251,7 @@ run(int argc, char **argv, bool json)
 	if (argc == 0) {
 		read_path(&c, paths_etc("tulle.yaml"), false);
 		read_path(&c, paths_etc("identities.yaml"), false);
-		read_path(&c, paths_etc("mesh.d"), false);
+		read_mesh_d(&c, paths_etc("mesh.d"));
 	}
 	e = check_all(&c);
 	status = e != TULLE_OK || c.problems.errors > 0 ? 1 : 0;

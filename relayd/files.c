@@ -143,8 +143,24 @@ read_host_file(struct manifest_files *files, struct problems *problems)
 	return TULLE_OK;
 }
 
+static enum tulle_err
+read_manifests(struct manifest_files *files, bool must, struct problems *problems)
+{
+	const char *path = paths_etc("mesh.d");
+	enum tulle_err e = manifest_dir_read(files, path, problems);
+
+	manifest_dir_ignored(path, problems);
+	if (e != TULLE_ENOENT)
+		return e;
+	if (!must)
+		return TULLE_OK;
+	problem_error(problems, (struct place){ .file = path }, NULL,
+	    "mesh.d is missing: what it said stays in force; an empty folder would say that there are no manifests");
+	return TULLE_EINVAL;
+}
+
 enum tulle_err
-files_read(struct files *f, int *ret_fd, char **ret_error)
+files_read(struct files *f, bool must, int *ret_fd, char **ret_text)
 {
 	struct manifest_files files = { 0 };
 	struct problems *problems;
@@ -152,7 +168,7 @@ files_read(struct files *f, int *ret_fd, char **ret_error)
 	enum tulle_err e;
 
 	if (files_addresses(f, &changed) != TULLE_OK && !f->known) {
-		*ret_error = strdup(f->trouble);
+		*ret_text = strdup(f->trouble);
 		return TULLE_EINVAL;
 	}
 	problems = calloc(1, sizeof(*problems));
@@ -161,11 +177,11 @@ files_read(struct files *f, int *ret_fd, char **ret_error)
 	problems_init(problems);
 	e = read_host_file(&files, problems);
 	if (e == TULLE_OK)
-		e = manifest_dir_read(&files, paths_etc("mesh.d"), problems);
+		e = read_manifests(&files, must, problems);
 	if (e == TULLE_OK)
 		e = bundle_pack(ret_fd, files.items, files.n);
-	if (e == TULLE_EINVAL)
-		*ret_error = problem_text(problems);
+	if (e == TULLE_EINVAL || (e == TULLE_OK && problems->n > 0))
+		*ret_text = problem_text(problems);
 	manifest_files_free(&files);
 	problems_free(problems);
 	free(problems);

@@ -22,12 +22,14 @@ struct files {
 
 /*
  * Reads tulle.yaml and mesh.d into one sealed memory file (bundle.h), which
- * is the caller's, and the addresses into <f>.  On failure *ret_error is the
- * text of what could not be read, the caller's to free(); may be NULL.
+ * is the caller's, and the addresses into <f>.  *ret_text, the caller's to
+ * free(), is what could not be read, or on success the warnings; may be NULL.
+ * Where mesh.d is missing there are no manifests, or that is an error if
+ * <must>: a folder that vanished must not drop every policy.
  * TULLE_EINVAL (a file, or the addresses were never read), TULLE_ENOMEM,
  * TULLE_ESYS.
  */
-enum tulle_err files_read(struct files *f, int *ret_fd, char **ret_error);
+enum tulle_err files_read(struct files *f, bool must, int *ret_fd, char **ret_text);
 
 /*
  * Looks at the addresses again; *ret_changed: they are others now.  What peers

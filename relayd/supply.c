@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/paths.h"
+#include "bundle.h"
 #include "lastgood.h"
 #include "wire.h"
 
@@ -47,20 +49,53 @@ remember_error(struct supply *s, const char *text)
 	(void)snprintf(s->error, sizeof(s->error), "%s", text);
 }
 
+static bool
+has_manifests(int fd)
+{
+	struct bundle b;
+	bool some;
+
+	if (bundle_unpack(&b, fd) != TULLE_OK)
+		return true; /* it cannot be told, so they are not given up */
+	some = b.n > 1;
+	bundle_free(&b);
+	return some;
+}
+
+/* Had what was in force last, in this run or an earlier one, manifests? */
+static bool
+had_manifests(const struct supply *s)
+{
+	int AUTO_FD fd = -1;
+	int64_t when;
+	enum tulle_err e;
+
+	if (s->offer.good != -1)
+		return s->manifests;
+	e = lastgood_open(&fd, &when);
+	return e == TULLE_OK ? has_manifests(fd) : e != TULLE_ENOENT;
+}
+
 /* What is wrong with their contents the relay process says. */
 enum tulle_err
 supply_reload(struct supply *s, uint64_t *ret_ticket, char **ret_error)
 {
+	char AUTO_FREE *text = NULL;
 	int fd = -1;
-	enum tulle_err e = files_read(&s->files, &fd, ret_error);
+	enum tulle_err e = files_read(&s->files, had_manifests(s), &fd, &text);
 
 	if (e != TULLE_OK) {
+		*ret_error = PTR_TAKE(text);
 		log_error(s->offer.good != -1 ? "configuration cannot be read: the old one stays" :
 		                                "configuration cannot be read: there is no old one",
 		    LF_ERR(e), LF_STR("problems", *ret_error));
 		remember_error(s, *ret_error != NULL ? *ret_error : tulle_strerror(e));
 		return e;
 	}
+	if (text != NULL)
+		log_warn("configuration read with warnings", LF_STR("warnings", text));
+	free(s->warnings);
+	s->warnings = PTR_TAKE(text);
 	*ret_ticket = offer_put(&s->offer, fd);
 	supply_feed(s);
 	return TULLE_OK;
@@ -100,6 +135,7 @@ accepted(struct supply *s)
 	enum tulle_err e = lastgood_keep(s->offer.good, clock_wall_sec());
 
 	s->last_good = 0;
+	s->manifests = has_manifests(s->offer.good);
 	if (e != TULLE_OK)
 		log_warn("the configuration cannot be kept for a start with bad files", LF_STR("folder", paths_var("relayd")),
 		    LF_ERR(e), LF_ERRNO);
@@ -149,7 +185,8 @@ supply_answered(struct supply *s, const struct msg *m)
 		if (head.ok) {
 			accepted(s);
 			remember_error(s, "");
-			result = json_pack("{s:I, s:s}", "generation", (json_int_t)head.generation, "warnings", text);
+			result = json_pack("{s:I, s:s+}", "generation", (json_int_t)head.generation, "warnings",
+			    s->warnings != NULL ? s->warnings : "", text);
 		}
 		callers_reloaded(s->callers, ticket, result, text);
 		json_decref(result);

@@ -22,6 +22,8 @@ struct supply {
 	struct timer look;       /* at the addresses */
 	int64_t last_good;       /* when what is in force was accepted in an earlier run (lastgood.h); 0: it is of this one */
 	char error[1024];        /* what was wrong with the newest files; "": nothing */
+	char *warnings;          /* about the newest files, of reading them; owned; NULL: none */
+	bool manifests;          /* what this run last accepted has some */
 };
 
 /* <loop> and <callers> are lent. */

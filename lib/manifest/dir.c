@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -47,12 +48,25 @@ manifest_file_read(struct manifest_files *files, const char *path, struct proble
 	return TULLE_OK;
 }
 
+bool
+manifest_name_counts(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
 static int
 is_manifest(const struct dirent *d)
 {
-	const char *dot = strrchr(d->d_name, '.');
+	return d->d_name[0] != '.' && manifest_name_counts(d->d_name);
+}
 
-	return d->d_name[0] != '.' && dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+/* Hidden files are hidden on purpose, unless they look like a manifest. */
+static int
+is_ignored(const struct dirent *d)
+{
+	return d->d_name[0] == '.' ? manifest_name_counts(d->d_name) : !manifest_name_counts(d->d_name);
 }
 
 /* By bytes: the order must not change with the locale. */
@@ -73,7 +87,7 @@ manifest_dir_read(struct manifest_files *files, const char *path, struct problem
 	n = scandir(path, &names, is_manifest, by_name);
 	if (n == -1) {
 		if (errno == ENOENT)
-			return TULLE_OK;
+			return TULLE_ENOENT;
 		return errno == ENOMEM ? TULLE_ENOMEM : cannot(problems, path, log_errno_text(errno));
 	}
 	for (int i = 0; i < n; i++) {
@@ -89,6 +103,27 @@ manifest_dir_read(struct manifest_files *files, const char *path, struct problem
 	}
 	free(names);
 	return e;
+}
+
+void
+manifest_dir_ignored(const char *path, struct problems *problems)
+{
+	struct dirent **names = NULL;
+	const int n = scandir(path, &names, is_ignored, by_name);
+	char full[4096];
+	struct stat st;
+
+	for (int i = 0; i < n; i++) {
+		const int len = snprintf(full, sizeof(full), "%s/%s", path, names[i]->d_name);
+
+		if (len > 0 && (size_t)len < sizeof(full))
+			problem_warn(problems, (struct place){ full, 0, 0 }, NULL, "is ignored: %s",
+			    stat(full, &st) == 0 && S_ISDIR(st.st_mode) ?
+			        "folders below are not read" :
+			        "only names that end in .yaml or .yml, and do not start with a dot, count");
+		free(names[i]);
+	}
+	free(names);
 }
 
 void

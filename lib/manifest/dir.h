@@ -2,12 +2,14 @@
 /*
  * dir.h - the manifest files of a folder, as bytes, in name order.
  *
- * Only *.yaml and *.yml count, not what starts with a dot.  For programs
- * that have a file system: the relay gets the bytes from its parent.
+ * Only *.yaml and *.yml count, not what starts with a dot, and not what is in
+ * a folder below.  For programs that have a file system: the relay gets the
+ * bytes from its parent.
  */
 #ifndef TULLE_MANIFEST_DIR_H
 #define TULLE_MANIFEST_DIR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -29,14 +31,25 @@ struct manifest_files {
 };
 
 /*
- * Appends the files of the folder <path> to <files> (start with { 0 }).  A
- * folder that does not exist has no files.
+ * Appends the files of the folder <path> to <files> (start with { 0 }).
  *
  *   TULLE_EINVAL  a file could not be read or a bound was passed; the
  *                 reasons are in <problems>, what could be read is appended
+ *   TULLE_ENOENT  there is no such folder; what that means is the caller's to
+ *                 say: nothing is in <problems>
  *   TULLE_ENOMEM
  */
 enum tulle_err manifest_dir_read(struct manifest_files *files, const char *path, struct problems *problems);
+
+/*
+ * A warning for each entry of the folder that manifest_dir_read() does not
+ * take and that may be meant to count: all but those that start with a dot
+ * and do not end in .yaml or .yml.
+ */
+void manifest_dir_ignored(const char *path, struct problems *problems);
+
+/* Does the name end in .yaml or .yml? */
+bool manifest_name_counts(const char *name);
 
 /* Appends one file, whatever its name ends in.  Errors as above; a missing file is one. */
 enum tulle_err manifest_file_read(struct manifest_files *files, const char *path, struct problems *problems);

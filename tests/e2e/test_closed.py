@@ -101,3 +101,29 @@ def test_the_rules_for_an_address_hold_from_its_first_moment(pair, rule, ip):
     b.reload()
     assert early and 0 not in tries, tries
     assert outsider(pair, b.ip) == 0
+
+
+def test_a_folder_of_manifests_that_vanishes_takes_no_policy_along(pair):
+    """mesh.d is moved away: the policies stay in force at a reload and over a restart, and status says why."""
+    b = pair["b"]
+    folder = os.path.join(b.root, "etc/tulle/mesh.d")
+    b.manifest("deny.yaml", DENY.format("db").replace("selector: {matchLabels: {app: db}}, ", ""))
+    b.manifest("note.txt", "about this folder\n")
+    assert "note.txt: is ignored" in b.reload().stderr
+    assert pair["a"].curl(URL, check=False).returncode != 0
+    os.rename(folder, folder + ".away")
+    try:
+        done = b.reload(check=False)
+        assert done.returncode == 1 and "mesh.d is missing" in done.stderr
+        assert pair["a"].curl(URL, check=False).returncode != 0
+        b.daemons["relayd"].stop()
+        b.start("relayd").wait_for("running on the last good configuration", 20)
+        assert pair["a"].curl(URL, check=False).returncode != 0 and outsider(pair, b.ip) != 0
+        assert [line for line in b.tulle("status", check=False).stdout.splitlines()
+                if line.startswith("FAIL  manifests") and "mesh.d is missing" in line]
+    finally:
+        os.rename(folder + ".away", folder)
+    for name in ("deny.yaml", "note.txt"):
+        os.unlink(os.path.join(folder, name))
+    assert b.reload().stderr == ""
+    assert pair["a"].curl(URL).stdout == "hello from b:8080\n"

@@ -45,7 +45,8 @@ setup(void)
 static void
 teardown(void)
 {
-	static const char *const names[] = { "etc/tulle/mesh.d/a.yaml", "etc/tulle/mesh.d/b.yaml", "etc/tulle/mesh.d",
+	static const char *const names[] = { "etc/tulle/mesh.d/a.yaml", "etc/tulle/mesh.d/b.yaml",
+		"etc/tulle/mesh.d/c.yaml.old", "etc/tulle/mesh.d",
 		"etc/tulle/identities.yaml", "etc/tulle/tulle.yaml", "etc/tulle", "etc", "" };
 	char path[200];
 
@@ -122,6 +123,48 @@ START_TEST(mistakes_are_told_and_fail)
 }
 END_TEST
 
+/* What lies in mesh.d is a manifest for the relay, whatever it looks like; so it is here. */
+START_TEST(what_is_in_mesh_d_is_a_manifest)
+{
+	put("etc/tulle/mesh.d/b.yaml", "trustDomain: other.example\n");
+	ck_assert_int_eq(check("--root", "/", NULL), 1);
+	ck_assert_ptr_nonnull(strstr(err, "/mesh.d/b.yaml:1:1: "));
+	ck_assert_int_eq(check("/etc/tulle", NULL, NULL), 1);
+	ck_assert_int_eq(check("/etc/tulle/mesh.d/b.yaml", NULL, NULL), 1);
+	put("etc/tulle/mesh.d/b.yaml", "- {serviceAccount: a/b, match: {uid: 1}}\n");
+	ck_assert_int_eq(check("--root", "/", NULL), 1);
+	ck_assert_int_eq(check("/etc/tulle/mesh.d/", NULL, NULL), 1);
+}
+END_TEST
+
+START_TEST(what_nobody_reads_is_told)
+{
+	put("etc/tulle/mesh.d/c.yaml.old", "x");
+	ck_assert_int_eq(check("--root", "/", NULL), 0);
+	ck_assert_ptr_nonnull(strstr(err, "warning: "));
+	ck_assert_ptr_nonnull(strstr(err, "/mesh.d/c.yaml.old: is ignored: "));
+	ck_assert_int_eq(check("/etc/tulle/mesh.d/c.yaml.old", NULL, NULL), 1);
+	ck_assert_ptr_nonnull(strstr(err, "its name must end in .yaml or .yml"));
+	put("etc/tulle/mesh.d/c.yaml.old", "");
+}
+END_TEST
+
+START_TEST(a_folder_that_is_missing_is_a_mistake)
+{
+	static const char *const names[] = { "etc/tulle/mesh.d/a.yaml", "etc/tulle/mesh.d" };
+	char path[200];
+
+	for (size_t i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		ck_assert_int_eq(remove(path), 0);
+	}
+	ck_assert_int_eq(check("--root", "/", NULL), 1);
+	ck_assert_ptr_nonnull(strstr(err, "mesh.d is missing"));
+	ck_assert_int_eq(check("/etc/tulle/mesh.d", NULL, NULL), 1);
+	ck_assert_int_eq(check("/etc/tulle", NULL, NULL), 0); /* a folder of files of any kind */
+}
+END_TEST
+
 START_TEST(a_warning_is_told_and_passes)
 {
 	put("etc/tulle/mesh.d/b.yaml",
@@ -172,6 +215,9 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_good_host_passes_and_is_counted);
 	tcase_add_test(tc, mistakes_are_told_and_fail);
+	tcase_add_test(tc, what_is_in_mesh_d_is_a_manifest);
+	tcase_add_test(tc, what_nobody_reads_is_told);
+	tcase_add_test(tc, a_folder_that_is_missing_is_a_mistake);
 	tcase_add_test(tc, a_warning_is_told_and_passes);
 	tcase_add_test(tc, json_is_json);
 	tcase_add_test(tc, wrong_usage_is_2);

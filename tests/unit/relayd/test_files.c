@@ -113,19 +113,47 @@ START_TEST(files_without_addresses_are_not_handed_over)
 
 	root_make("x\n");
 	broken = ENOBUFS;
-	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_EINVAL);
+	ck_assert_int_eq(files_read(&f, false, &fd, &error), TULLE_EINVAL);
 	ck_assert_int_eq(fd, -1);
 	ck_assert_ptr_nonnull(error);
 	free(error);
 	broken = 0;
 	add("10.0.0.1");
 	error = NULL;
-	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_OK);
+	ck_assert_int_eq(files_read(&f, false, &fd, &error), TULLE_OK);
 	close(fd);
 	broken = ENOBUFS; /* once they are known the newest files are read all the same */
-	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_OK);
+	ck_assert_int_eq(files_read(&f, false, &fd, &error), TULLE_OK);
 	ck_assert_uint_eq(f.n_local, 1);
 	close(fd);
+	root_remove();
+}
+END_TEST
+
+START_TEST(a_folder_that_is_missing_is_an_error_where_there_was_one)
+{
+	char *text = NULL;
+	struct bundle b;
+	int fd = -1;
+
+	root_make("");
+	ck_assert_int_eq(unlink(paths_etc("mesh.d/a.yaml")), 0);
+	ck_assert_int_eq(files_read(&f, true, &fd, &text), TULLE_OK); /* an empty one is none */
+	close(fd);
+	fd = -1;
+	ck_assert_int_eq(rmdir(paths_etc("mesh.d")), 0);
+	ck_assert_int_eq(files_read(&f, true, &fd, &text), TULLE_EINVAL);
+	ck_assert_int_eq(fd, -1);
+	ck_assert_ptr_nonnull(strstr(text, "/mesh.d: mesh.d is missing: "));
+	free(text);
+	text = NULL;
+	ck_assert_int_eq(files_read(&f, false, &fd, &text), TULLE_OK);
+	ck_assert_ptr_null(text);
+	ck_assert_int_eq(bundle_unpack(&b, fd), TULLE_OK);
+	ck_assert_uint_eq(b.n, 1);
+	bundle_free(&b);
+	close(fd);
+	ck_assert_int_eq(mkdir(paths_etc("mesh.d"), 0755), 0);
 	root_remove();
 }
 END_TEST
@@ -137,7 +165,7 @@ START_TEST(a_host_without_tulle_yaml_has_an_empty_one)
 	int fd;
 
 	root_make("kind: x\n");
-	ck_assert_int_eq(files_read(&f, &fd, &error), TULLE_OK);
+	ck_assert_int_eq(files_read(&f, false, &fd, &error), TULLE_OK);
 	ck_assert_int_eq(bundle_unpack(&b, fd), TULLE_OK);
 	ck_assert_uint_eq(b.n, 2);
 	ck_assert_uint_eq(b.files[0].len, 0);
@@ -163,4 +191,5 @@ END_TEST
 
 UNIT_MAIN("files", addresses_that_change_are_told, addresses_that_cannot_be_read_are_not_none,
     more_addresses_than_can_be_told_are_not_cut, files_without_addresses_are_not_handed_over,
+    a_folder_that_is_missing_is_an_error_where_there_was_one,
     a_host_without_tulle_yaml_has_an_empty_one, the_identity_socket_that_the_environment_names_must_be_a_unix_socket)

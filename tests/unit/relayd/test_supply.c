@@ -185,6 +185,46 @@ START_TEST(what_is_accepted_is_kept_for_a_start_with_bad_files)
 }
 END_TEST
 
+static enum tulle_err
+reload_without_folder(char **ret_error)
+{
+	uint64_t ticket;
+	enum tulle_err e;
+
+	ck_assert_int_eq(unlink(paths_etc("mesh.d/a.yaml")), 0);
+	ck_assert_int_eq(rmdir(paths_etc("mesh.d")), 0);
+	e = supply_reload(&s, &ticket, ret_error);
+	ck_assert_int_eq(mkdir(paths_etc("mesh.d"), 0755), 0);
+	return e;
+}
+
+START_TEST(a_folder_that_vanishes_takes_no_policy_along)
+{
+	char *error = NULL;
+
+	setup("");
+	ck_assert_int_eq(reload_without_folder(&error), TULLE_OK); /* nothing was there ever */
+	ck_assert_int_eq(reload("one"), TULLE_OK);
+	process_starts();
+	answer(given("one"), true, "");
+	ck_assert_int_eq(reload_without_folder(&error), TULLE_EINVAL);
+	ck_assert_ptr_nonnull(strstr(error, "mesh.d is missing"));
+	free(error);
+	nothing_is_given();
+	process_ends();
+
+	supply_init(&s, loop, &callers); /* another run, which has the last good one */
+	root_write("one");
+	ck_assert_int_eq(reload_without_folder(&error), TULLE_EINVAL);
+	free(error);
+	supply_fall_back(&s);
+	process_starts();
+	answer(given("one"), true, "");
+	ck_assert_int_ne(s.last_good, 0);
+	root_remove();
+}
+END_TEST
+
 START_TEST(an_answer_that_is_none_is_told_from_one)
 {
 	setup("");
@@ -201,4 +241,4 @@ END_TEST
 
 UNIT_MAIN("supply", files_read_before_there_is_a_process_are_its_first, files_that_a_process_ended_over_are_named,
     what_the_channel_has_no_room_for_is_sent_later, what_is_accepted_is_kept_for_a_start_with_bad_files,
-    an_answer_that_is_none_is_told_from_one)
+    a_folder_that_vanishes_takes_no_policy_along, an_answer_that_is_none_is_told_from_one)
