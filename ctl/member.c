@@ -23,7 +23,7 @@ static const char usage_text[] =
     "       tulle member ban|unban|forget [--root DIR] [--json] MEMBER\n"
     "\n"
     "The hosts that have joined this authority.  MEMBER is a node as the list shows it, a\n"
-    "beginning of one (at least 4 characters), or a host's name, if only one fits.\n"
+    "beginning of one (at least 4 characters), its SPIFFE ID, or a host's name, if only one fits.\n"
     "\n"
     "  list     node, host name, what is left of its certificate, accounts (the default)\n"
     "  ban      it gets nothing new; what it has ends with its life\n"
@@ -91,6 +91,15 @@ list_members(bool json)
 	return EXIT_SUCCESS;
 }
 
+/* "spiffe://TD/tulle/node/NODE", as tulle join and tulle status print it on the member. */
+static bool
+ends_with_node(const char *id, const char *node)
+{
+	const char *slash = strrchr(id, '/');
+
+	return strncmp(id, "spiffe://", 9) == 0 && slash != NULL && strcmp(slash + 1, node) == 0;
+}
+
 /*
  * The only member that <who> can mean, lent from <list>; a whole node wins
  * over a name, so nobody can call itself like another's node.  NULL: none or
@@ -103,7 +112,7 @@ find(const json_t *list, const char *who)
 	size_t i, fit = 0;
 
 	json_array_foreach (list, i, m)
-		if (strcmp(certd_text(m, "node"), who) == 0)
+		if (strcmp(certd_text(m, "node"), who) == 0 || ends_with_node(who, certd_text(m, "node")))
 			return m;
 	json_array_foreach (list, i, m) {
 		bool begins = strlen(who) >= PREFIX_MIN && strncmp(certd_text(m, "node"), who, strlen(who)) == 0;

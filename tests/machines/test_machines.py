@@ -193,3 +193,23 @@ def test_the_machine_starts_again_and_so_does_the_mesh(mesh):
     wait_for(lambda: mesh.client.active("tulle-rules") == "active", 30, "the rules")
     wait_for(lambda: mesh.client.get(mesh.url()) == "200", 30, "an answer")
     assert mesh.client.run("tulle", "status", check=False).stdout.count("FAIL") == 0
+
+
+def test_a_host_leaves_and_joins_again(mesh):
+    client, web = mesh.client, mesh.web
+    said = web.run("tulle", "leave", check=False)
+    assert said.returncode == 1 and "the authority of 1 other" in said.stderr  # the client depends on it
+    before = json.loads(client.out("tulle", "status", "--json", check=False))["certd"]["member"]["node"]
+    assert "This would be done" in client.out("tulle", "leave", "--dry-run")
+    assert client.active("tulle-relayd") == "active"
+    client.run("tulle", "leave")
+    assert "TULLE" not in client.out("iptables-save")
+    assert client.active("tulle.target") == "inactive" and client.active("tulle-certd") == "inactive"
+    assert client.run("test", "-e", "/var/lib/tulle/certd", check=False).returncode == 1
+    web.run("tulle", "member", "forget", before)
+    token = web.out("tulle", "token", "--allow", "shop/client", "--address", web.address).split()[-1]
+    client.write("/root/token", token + "\n")  # as cloud-init would
+    client.run("tulle", "join", "--file", "/root/token")
+    wait_for(lambda: client.get(mesh.url()) == "200", 30, "the mesh again")
+    again = client.run("tulle", "join", token, check=False)  # a token works once
+    assert again.returncode != 0 or "joined" in again.stdout
