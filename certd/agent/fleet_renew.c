@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "agent/fleet_intern.h"
-#include "agent/renew.h"
+#include "issue/renew.h"
 #include "authority/late.h"
 #include "base/log.h"
 #include "store/crypt.h"

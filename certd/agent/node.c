@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "agent/cache.h"
-#include "agent/renew.h"
+#include "issue/renew.h"
 #include "authority/members.h"
 #include "base/cleanup.h"
 #include "base/log.h"

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/renew.h"
+#include "issue/renew.h"
 #include "base/err.h"
 #include "tls/identity.h"
 

@@ -2,7 +2,7 @@
 /* server_self.c - the certificate by which members know the authority. */
 #include <stdio.h>
 
-#include "agent/renew.h"
+#include "issue/renew.h"
 #include "authority/server_intern.h"
 #include "base/clock.h"
 #include "base/log.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "agent/renew.h"
+#include "issue/renew.h"
 
 #include <stddef.h>
 

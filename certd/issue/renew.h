@@ -6,8 +6,8 @@
  * Times in milliseconds since the epoch.  <draw> is a random number, drawn
  * once per certificate or attempt and handed in.
  */
-#ifndef TULLE_CERTD_AGENT_RENEW_H
-#define TULLE_CERTD_AGENT_RENEW_H
+#ifndef TULLE_CERTD_ISSUE_RENEW_H
+#define TULLE_CERTD_ISSUE_RENEW_H
 
 #include <stdbool.h>
 #include <stdint.h>
