@@ -128,9 +128,12 @@ ports_of(struct port_list *ports, const struct ruleset *r)
 	}
 }
 
-/* How many redirected connections live; a port that stands in both families' rules is asked for once. */
-static size_t
-live_connections(const struct actual *a)
+/*
+ * How many redirected connections live; a port that stands in both families' rules is asked for once.
+ * TULLE_ESYS: nobody can tell (errno).
+ */
+static enum tulle_err
+live_connections(const struct actual *a, size_t *ret)
 {
 	struct port_list ports = { .n = 0 };
 	size_t live = 0;
@@ -145,26 +148,34 @@ live_connections(const struct actual *a)
 
 		for (k = 0; k < i && ports.list[k] != ports.list[i]; k++)
 			;
-		if (k == i && sockets_count(&count, ports.list[i]) == TULLE_OK)
-			live += count.connected;
+		if (k < i)
+			continue;
+		if (sockets_count(&count, ports.list[i]) != TULLE_OK)
+			return TULLE_ESYS;
+		live += count.connected;
 	}
-	return live;
+	*ret = live;
+	return TULLE_OK;
 }
 
-static size_t
-drain(const struct actual *a, uint32_t seconds)
+/* Errors as live_connections(). */
+static enum tulle_err
+drain(const struct actual *a, uint32_t seconds, size_t *ret)
 {
 	uint64_t until = clock_mono_ms() + (uint64_t)seconds * 1000;
-	size_t live = live_connections(a);
+	size_t live = 0;
+	enum tulle_err e = live_connections(a, &live);
 
 	if (live > 0 && seconds > 0)
 		say("new connections are direct; waiting up to %u s for %zu redirected one%s to end", seconds, live,
 		    live == 1 ? "" : "s");
-	while (live > 0 && clock_mono_ms() < until) {
+	while (e == TULLE_OK && live > 0 && clock_mono_ms() < until) {
 		(void)poll(NULL, 0, 100);
-		live = live_connections(a);
+		e = live_connections(a, &live);
 	}
-	return live;
+	if (e == TULLE_OK)
+		*ret = live;
+	return e;
 }
 
 /* ---- the verb ---- */
@@ -182,13 +193,19 @@ result(const struct options *o, const char *word, size_t live, int status)
 static int
 remove_all(struct actual *a, const struct options *o)
 {
-	size_t live;
+	size_t live = 0;
 
 	if (!each_side(a, unhook)) {
 		say("some rules could not be taken away; run it again");
 		return result(o, "failed", 0, EXIT_FAILED);
 	}
-	live = drain(a, o->drain_sec);
+	if (drain(a, o->drain_sec, &live) != TULLE_OK) {
+		say("redirected connections cannot be counted: /proc/net/tcp: %s", strerror(errno));
+		if (o->drain_sec > 0) {
+			say("new connections are direct; what keeps live ones going was left; remove --now takes it away and hangs them");
+			return result(o, "not counted", 0, EXIT_FAILED);
+		}
+	}
 	if (live > 0 && o->drain_sec > 0) {
 		say("%zu redirected connection%s still live: new ones are direct, and what keeps these alive was left; "
 		    "remove finishes when they have ended, remove --now hangs them",
@@ -199,6 +216,8 @@ remove_all(struct actual *a, const struct options *o)
 		say("%zu redirected connection%s will hang now", live, live == 1 ? "" : "s");
 	if (!each_side(a, erase))
 		return result(o, "failed", live, EXIT_FAILED);
+	if (!actual_complete(a))
+		return result(o, "removed in part", live, EXIT_FAILED);
 	return result(o, "removed", live, EXIT_DONE);
 }
 
@@ -241,12 +260,18 @@ remove_verb(const struct options *o)
 	for (int b = 0; b < BACKENDS; b++)
 		for (int f = 0; f < FAMILIES; f++)
 			if (a.side[b][f].rules == NULL)
-				say("not looked at: %s", a.side[b][f].why);
-	if (o->unless_closed && fails_closed(&a)) {
+				say(a.side[b][f].absent ? "%s, %s: nothing can be there: %s" : "could not look at %s, %s: %s",
+				    family_name((enum family)f), backend_name((enum backend)b), a.side[b][f].why);
+	if (o->unless_closed && !fails_closed(&a) && !actual_complete(&a)) {
+		say("nobody can tell whether the rules fail closed: they stay");
+		status = result(o, "not looked at", 0, EXIT_FAILED);
+	} else if (o->unless_closed && fails_closed(&a)) {
 		say("the rules stay: they fail closed (capture.failClosed); without --unless-closed they go");
 		status = result(o, "closed", 0, EXIT_DONE);
 	} else if (actual_has_own(&a, BACKEND_OF_NFT) || actual_has_own(&a, BACKEND_OF_LEGACY))
 		status = remove_all(&a, o);
+	else if (!actual_complete(&a))
+		status = result(o, "not looked at", 0, EXIT_FAILED);
 	else
 		status = result(o, "nothing to remove", 0, EXIT_DONE);
 	actual_free(&a);

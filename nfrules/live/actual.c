@@ -10,6 +10,7 @@ actual_read_side(struct actual *a, enum backend b, enum family f)
 	struct ruleset *rules;
 	enum tulle_err e = xtables_read(&rules, b, f, s->why);
 
+	s->absent = e == TULLE_ENOENT;
 	if (e != TULLE_OK)
 		return e;
 	ruleset_free(s->rules);
@@ -40,6 +41,16 @@ actual_free(struct actual *a)
 	for (int b = 0; b < BACKENDS; b++)
 		for (int f = 0; f < FAMILIES; f++)
 			a->side[b][f].rules = ruleset_free(a->side[b][f].rules);
+}
+
+bool
+actual_complete(const struct actual *a)
+{
+	for (int b = 0; b < BACKENDS; b++)
+		for (int f = 0; f < FAMILIES; f++)
+			if (a->side[b][f].rules == NULL && !a->side[b][f].absent)
+				return false;
+	return true;
 }
 
 bool

@@ -15,6 +15,7 @@
 struct actual_side {
 	struct ruleset *rules; /* owned; NULL: it could not be read, and <why> tells */
 	char why[XTABLES_WHY];
+	bool absent; /* <rules> is NULL because this machine cannot have any there */
 };
 
 struct actual {
@@ -24,10 +25,13 @@ struct actual {
 /* Never fails for a tool: a side that cannot be read says why.  TULLE_ENOMEM.  Release with actual_free(). */
 enum tulle_err actual_read(struct actual *ret);
 
-/* Reads one side again.  TULLE_EUNAVAIL: not now; what was known of it is kept.  TULLE_ENOMEM. */
+/* Reads one side again.  TULLE_EUNAVAIL: not now; what was known of it is kept.  TULLE_ENOENT: absent.  TULLE_ENOMEM. */
 enum tulle_err actual_read_side(struct actual *a, enum backend b, enum family f);
 
 void actual_free(struct actual *a);
+
+/* Was each side read, or is absent? */
+bool actual_complete(const struct actual *a);
 
 /* Is anything of ours in this backend? */
 bool actual_has_own(const struct actual *a, enum backend b);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -80,7 +81,7 @@ legacy_tables(enum family f, bool *ret, char why[XTABLES_WHY])
 	size_t len;
 	enum tulle_err e = file_read(path, 65536, &names, &len);
 
-	if (e == TULLE_ENOENT) {
+	if (e == TULLE_ENOENT && access("/proc/net/tcp", F_OK) == 0) {
 		*ret = false; /* the legacy backend is not even loaded */
 		return TULLE_OK;
 	}
@@ -99,7 +100,7 @@ xtables_read(struct ruleset **ret, enum backend b, enum family f, char why[XTABL
 	struct tool_output o = { 0 };
 	struct ruleset *r;
 	enum tulle_err e;
-	bool any = true;
+	bool any = true, none;
 
 	if (b == BACKEND_OF_LEGACY) {
 		e = legacy_tables(f, &any, why);
@@ -113,7 +114,13 @@ xtables_read(struct ruleset **ret, enum backend b, enum family f, char why[XTABL
 		*ret = r;
 		return TULLE_OK;
 	}
-	e = explain(tool_run(&o, argv, NULL, 0), argv[0], &o, why);
+	e = tool_run(&o, argv, NULL, 0);
+	/* Legacy tables that are there need their tool.  An nft without one, or without its family, has nothing of ours. */
+	none = b == BACKEND_OF_NFT &&
+	    (e == TULLE_ENOENT || (e == TULLE_OK && o.status != 0 && strstr(o.err, "not supported") != NULL));
+	e = explain(e, argv[0], &o, why);
+	if (e == TULLE_EUNAVAIL && none)
+		e = TULLE_ENOENT;
 	if (e == TULLE_OK) {
 		e = dump_parse(ret, o.out, o.out_len);
 		if (e != TULLE_OK && e != TULLE_ENOMEM) {

@@ -29,7 +29,8 @@ int family_number(enum family f);         /* AF_INET6, AF_INET */
  * set.
  *
  *   TULLE_OK       *ret is the caller's, to release with ruleset_free()
- *   TULLE_EUNAVAIL the tool is missing or failed, or its output makes no sense; <why> tells
+ *   TULLE_ENOENT   nft: there is no tool for it on this machine, or the kernel has no such tables; <why> tells
+ *   TULLE_EUNAVAIL the tool failed, or its output makes no sense; legacy: or the tool is missing; <why> tells
  *   TULLE_ENOMEM
  */
 enum tulle_err xtables_read(struct ruleset **ret, enum backend b, enum family f, char why[XTABLES_WHY]);

@@ -471,13 +471,13 @@ def test_on_a_read_only_disk_it_goes_on_without_a_lock_and_says_so(host):
     host.check(EQUAL)
 
 
-def with_tool_that_refuses(host, word):
+def with_tool_that_refuses(host, word, tool="restore"):
     """A command prefix: inside, iptables-restore for IPv4 refuses input with <word> in it. Only for that process tree."""
     multi = f"/usr/sbin/xtables-{host.backend}-multi"
     real, fake = host.root / "multi", host.root / "fake"
     shutil.copy(multi, real)
     fake.write_text(f"""#!/bin/bash
-if [ "${{0##*/}}" != iptables-{host.backend}-restore ]; then exec -a "$0" {real} "$@"; fi
+if [ "${{0##*/}}" != iptables-{host.backend}-{tool} ]; then exec -a "$0" {real} "$@"; fi
 input=$(cat)
 if [[ $input == *"{word}"* ]]; then echo refused by the test >&2; exit 1; fi
 (exec -a "$0" {real} "$@") <<<"$input"
@@ -520,3 +520,38 @@ def test_ipv6_that_cannot_be_steered_refuses_all_or_is_left_alone(host):
     host.check(EQUAL)
     host.ns.run("ip", "addr", "add", "fd77::1/64", "dev", "eth0", "nodad")
     host.check(DRIFT)
+
+
+def test_remove_does_not_take_what_it_cannot_read_for_nothing(host):
+    """The tool that lists the rules fails: that is no "nothing to remove"."""
+    host.apply()
+    before = host.dump()
+    prefix = with_tool_that_refuses(host, "", "save")  # any input
+    command = [*prefix, rules.NFRULES, "--root", str(host.root), "remove"]
+    said = host.ns.run(*command, "--unless-closed", check=False)  # IPv4 alone says whether they fail closed
+    assert said.returncode == FAILED and "they stay" in said.stderr, said.stdout + said.stderr
+    assert host.dump() == before
+    said = host.ns.run(*command, "--json", check=False)  # IPv6 is taken away, IPv4 cannot be looked at
+    assert said.returncode == FAILED, said.stdout + said.stderr
+    assert f"could not look at IPv4, {host.backend}" in said.stderr and "refused by the test" in said.stderr
+    assert '"removed in part"' in said.stdout
+    said = host.ns.run(*command, check=False)
+    assert said.returncode == FAILED and "nothing to remove" not in said.stdout, said.stdout
+    assert "TULLE" in host.tool(socket.AF_INET, "-save").stdout
+    assert "removed" in host.nfrules("remove", status=0)
+    assert "TULLE" not in host.dump()
+
+
+def test_remove_keeps_what_live_connections_need_if_it_cannot_count_them(host):
+    host.apply()
+    aside = host.root / "proc"
+    aside.mkdir()
+    blind = ["unshare", "-m", "sh", "-ec",  # a /proc of its own, where the list of sockets is a folder
+             f'mount --bind /proc {aside}; mount -t tmpfs none /proc; mkdir -p /proc/net/tcp; ln -s {aside}/self /proc/self; '
+             f'ln -s {aside}/self/net/ip_tables_names {aside}/self/net/ip6_tables_names /proc/net; exec "$@"', "sh"]
+    command = [*blind, rules.NFRULES, "--root", str(host.root), "remove"]
+    said = host.ns.run(*command, check=False)
+    assert said.returncode == FAILED and "cannot be counted" in said.stderr, said.stdout + said.stderr
+    assert "TULLE_ANCHOR" in host.dump()
+    said = host.ns.run(*command, "--now")
+    assert "removed" in said.stdout and "TULLE" not in host.dump()
