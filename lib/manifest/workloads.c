@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The workloads, ours and others', and which AuthorizationPolicies and PeerAuthentications apply to each. */
+#include <stdio.h>
 #include <string.h>
 
 #include "manifest/build.h"
@@ -168,23 +169,65 @@ warn_selector(struct build *b, const struct meta *meta, const struct labels *sel
 	    wide ? "" : " of namespace ", wide ? "" : meta->namespace);
 }
 
-/* "cluster.local/..." is copied from clusters; there Istio reads it as "the local trust domain", here it is a name. */
-static void
-warn_cluster_local(struct build *b, const struct auth_policy *p)
+/*
+ * "cluster.local/..." is copied from clusters, where Istio reads it as "the
+ * local trust domain"; here it is a name, as any other. There is no
+ * federation, so such an entry fits nobody: an ALLOW is too narrow then, and
+ * a DENY, or what stands behind "not", too wide.
+ */
+static bool
+is_foreign(const struct build *b, const char *td, size_t len)
 {
-	static const char local[] = "cluster.local/";
+	static const char local[] = "cluster.local", nobodys[] = "mesh.example";
 
-	if (strcmp(b->trust_domain, "cluster.local") == 0)
-		return;
+	if (len == strlen(b->trust_domain) && memcmp(td, b->trust_domain, len) == 0)
+		return false;
+	/* Without trustDomain in tulle.yaml the true one may not be known yet, or here. */
+	return b->in->host->trust_domain_given || strcmp(b->trust_domain, nobodys) != 0 ||
+	    (len == sizeof(local) - 1 && memcmp(td, local, len) == 0);
+}
+
+/* <whole>: the text is a trust domain, else a trust domain is what stands before its first slash. */
+static void
+warn_foreign(struct build *b, const struct policy_source *s, const char *field, const struct patterns *list, bool whole)
+{
+	char td[PROBLEM_SHOWN], shown[PROBLEM_SHOWN];
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct pattern *p = &list->items[i];
+		const char *slash = strchr(p->text, '/');
+		const size_t len = whole ? p->len : slash != NULL ? (size_t)(slash - p->text) : 0;
+
+		if (len == 0 || p->how == PATTERN_SUFFIX || (whole && p->how != PATTERN_EXACT) || !is_foreign(b, p->text, len))
+			continue;
+		(void)snprintf(td, sizeof(td), "%.*s", (int)len, p->text);
+		problem_warn(b->problems, s->place, field, "%s is not the trust domain of this mesh; write %s%s",
+		    problem_show(shown, td), b->trust_domain, whole ? "" : "/...");
+	}
+}
+
+/* A namespace is a name without a slash. */
+static void
+warn_slash(struct build *b, const struct policy_source *s, const char *field, const struct patterns *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strchr(list->items[i].text, '/') != NULL)
+			problem_warn(b->problems, s->place, field, "no namespace has a slash; principals take whole names");
+}
+
+static void
+warn_sources(struct build *b, const struct auth_policy *p)
+{
 	for (size_t r = 0; r < p->rules.n; r++) {
 		for (size_t f = 0; f < p->rules.items[r].from.n; f++) {
 			const struct policy_source *s = &p->rules.items[r].from.items[f];
 
-			for (size_t i = 0; i < s->principals.n; i++)
-				if (strncmp(s->principals.items[i].text, local, sizeof(local) - 1) == 0)
-					problem_warn(b->problems, s->place, "principals",
-					    "cluster.local is not the trust domain of this mesh; write %s/...",
-					    b->trust_domain);
+			warn_foreign(b, s, "principals", &s->principals, false);
+			warn_foreign(b, s, "notPrincipals", &s->not_principals, false);
+			warn_foreign(b, s, "trustDomains", &s->trust_domains, true);
+			warn_foreign(b, s, "notTrustDomains", &s->not_trust_domains, true);
+			warn_slash(b, s, "namespaces", &s->namespaces);
+			warn_slash(b, s, "notNamespaces", &s->not_namespaces);
 		}
 	}
 }
@@ -197,7 +240,7 @@ warn_all(struct build *b)
 	for (o = b->objects.first; o != NULL; o = o->next) {
 		if (o->kind == OBJECT_AUTHORIZATION_POLICY) {
 			warn_selector(b, o->meta, &o->policy->selector, true);
-			warn_cluster_local(b, o->policy);
+			warn_sources(b, o->policy);
 		} else if (o->kind == OBJECT_PEER_AUTHENTICATION) {
 			warn_selector(b, o->meta, &o->peer->selector, false);
 		}

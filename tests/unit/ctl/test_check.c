@@ -165,6 +165,21 @@ START_TEST(a_folder_that_is_missing_is_a_mistake)
 }
 END_TEST
 
+START_TEST(a_foreign_trust_domain_is_told_where_ours_is_known)
+{
+	static const char policy[] = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n"
+	                             "spec: {action: DENY, rules: [{from: [{source: {principals: [crop.example/ns/a/sa/b, "
+	                             "corp.example/ns/a/sa/b, crop.example/*, '*/sa/b']}}]}]}\n";
+
+	put("etc/tulle/mesh.d/b.yaml", policy);
+	ck_assert_int_eq(check("--root", "/", NULL), 0);
+	ck_assert_ptr_nonnull(strstr(err, "principals: \"crop.example\" is not the trust domain of this mesh; write corp.example/..."));
+	ck_assert_ptr_nonnull(strstr(out, "0 errors, 2 warnings"));
+	ck_assert_int_eq(check("/etc/tulle/mesh.d/b.yaml", NULL, NULL), 0);
+	ck_assert_str_eq(err, "");
+}
+END_TEST
+
 START_TEST(a_warning_is_told_and_passes)
 {
 	put("etc/tulle/mesh.d/b.yaml",
@@ -218,6 +233,7 @@ main(void)
 	tcase_add_test(tc, what_is_in_mesh_d_is_a_manifest);
 	tcase_add_test(tc, what_nobody_reads_is_told);
 	tcase_add_test(tc, a_folder_that_is_missing_is_a_mistake);
+	tcase_add_test(tc, a_foreign_trust_domain_is_told_where_ours_is_known);
 	tcase_add_test(tc, a_warning_is_told_and_passes);
 	tcase_add_test(tc, json_is_json);
 	tcase_add_test(tc, wrong_usage_is_2);

@@ -189,7 +189,17 @@ START_TEST(policy_values_are_judged)
 	    "mesh.yaml:6:19: spec.portLevelMtls: has the key \"http\"; a port's number from 1 to 65535 is needed");
 	warning(POLICY "  action: DENY\n", "mesh.yaml:4:1: spec.rules: there are none, so this DENY never matches");
 	warning(POLICY "  rules: [{from: [{source: {principals: [cluster.local/ns/a/sa/b]}}]}]\n",
-	    "mesh.yaml:5:28: principals: cluster.local is not the trust domain of this mesh; write mesh.example/...");
+	    "mesh.yaml:5:28: principals: \"cluster.local\" is not the trust domain of this mesh; write mesh.example/...");
+	warning(POLICY "  rules: [{from: [{source: {notPrincipals: [cluster.local/ns/a/sa/b]}}]}]\n",
+	    "mesh.yaml:5:28: notPrincipals: \"cluster.local\" is not the trust domain of this mesh; write mesh.example/...");
+	warning(POLICY "  rules: [{from: [{source: {trustDomains: [cluster.local]}}]}]\n",
+	    "mesh.yaml:5:28: trustDomains: \"cluster.local\" is not the trust domain of this mesh; write mesh.example");
+	warning(POLICY "  rules: [{from: [{source: {notTrustDomains: [cluster.local]}}]}]\n",
+	    "mesh.yaml:5:28: notTrustDomains: \"cluster.local\" is not the trust domain of this mesh; write mesh.example");
+	warning(POLICY "  rules: [{from: [{source: {namespaces: [cluster.local/ns/a]}}]}]\n",
+	    "mesh.yaml:5:28: namespaces: no namespace has a slash; principals take whole names");
+	warning(POLICY "  rules: [{from: [{source: {notNamespaces: [a/b*]}}]}]\n",
+	    "mesh.yaml:5:28: notNamespaces: no namespace has a slash; principals take whole names");
 	warning(POLICY "  selector: {matchLabels: {a: b}}\n",
 	    "mesh.yaml:1:1: spec.selector: no WorkloadEntry of namespace default has these labels");
 }
