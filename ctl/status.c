@@ -27,6 +27,7 @@
 #include "verbs.h"
 
 #define TIMEOUT_MS 3000
+#define CLOCKS_DIFFER 60 /* seconds: certd warns from there on as well */
 
 static const char usage_text[] =
     "Usage: tulle status [--root DIR] [--json]\n"
@@ -188,15 +189,61 @@ show_identity(struct page *p, const json_t *relay)
 		show_no_default(p, relay);
 }
 
+/* A certificate that is not renewed as it should be, in certd's own words. */
+static void
+show_alarm(struct page *p, const json_t *alarm)
+{
+	const char *what = str(alarm, "alarm", "?"), *reason = str(alarm, "reason", "");
+	bool gone = strstr(what, "expired") != NULL || strstr(what, "never") != NULL;
+
+	line(p, gone ? BROKEN : WARNING, "certd", "%s: %s%s%s; see the log of tulle-certd%s", str(alarm, "id", "?"), what,
+	    *reason != '\0' ? ": " : "", reason, gone ? ", then tulle renew" : "");
+}
+
+/* This host as a member of a fleet: its own certificate, and the authority. */
+static void
+show_member(struct page *p, const json_t *m)
+{
+	const char *failure = str(m, "failure", ""), *authority = str(m, "authority", "?");
+	json_int_t left = num(m, "remaining"), skew = num(m, "clock_skew");
+	char text[32];
+
+	if (!json_is_true(json_object_get(m, "joined")))
+		return;
+	if (left <= 0)
+		line(p, BROKEN, "node", "this host's certificate has expired: it is renewed when the authority %s answers, within 30 "
+		    "days; after that, or if the host was banned, it takes a new token: tulle join", authority);
+	if (*failure != '\0')
+		line(p, left <= 0 ? BROKEN : WARNING, "authority", "%s: certificates are not renewed; %s left of this host's; is %s "
+		    "there, and the host not banned (tulle member, on the authority)?", failure,
+		    print_lifetime(left > 0 ? left : 0, text), authority);
+	if (skew > CLOCKS_DIFFER || skew < -CLOCKS_DIFFER)
+		line(p, WARNING, "clock", "%" JSON_INTEGER_FORMAT " s %s the authority's: certificates may be refused; set the clocks "
+		    "(NTP)", skew > 0 ? skew : -skew, skew > 0 ? "behind" : "ahead of");
+}
+
 static void
 show_certd(struct page *p)
 {
-	if (p->certd == NULL)
-		line(p, BROKEN, "certd", "%s; certificates are not renewed: start tulle-certd",
-		    p->why[0] != NULL ? p->why[0] : "no answer");
-	else
-		line(p, WELL, "certd", "trust domain %s, source %s", str(p->certd, "trust_domain", "?"),
-		    str(p->certd, "source", "?"));
+	const char *state = str(p->certd, "state", "?");
+	const json_t *alarm;
+	enum health h;
+	size_t i;
+
+	if (p->certd == NULL) {
+		line(p, BROKEN, "certd", "%s; certificates are not renewed: start tulle-certd; if it does not start, its log says why "
+		    "(a damaged journal is named there)", p->why[0] != NULL ? p->why[0] : "no answer");
+		return;
+	}
+	h = strcmp(state, "ready") == 0 ? WELL : strcmp(state, "degraded") == 0 ? WARNING : BROKEN;
+	line(p, h, "certd", "%s, trust domain %s, source %s%s", state, str(p->certd, "trust_domain", "?"),
+	    str(p->certd, "source", "?"),
+	    strcmp(state, "not joined") == 0 ? ": tulle join TOKEN"
+	    : strcmp(state, "down") == 0     ? ": no certificate can be handed out"
+	                                     : "");
+	json_array_foreach(json_object_get(p->certd, "alarms"), i, alarm)
+		show_alarm(p, alarm);
+	show_member(p, json_object_get(p->certd, "member"));
 }
 
 static void

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import certd
@@ -507,6 +508,7 @@ def test_a_banned_member_gets_nothing_new(world, authority):
         assert json.loads(s.makefile().readline())["ok"]
     assert "banned" in authority.wait("refused a host", seconds=15)["reason"]
     assert "PERMISSION_DENIED" in m.wait("no certificate", seconds=5)["reason"]
+    netns.wait_for(lambda: any("PERMISSION_DENIED" in line and not line.startswith("ok") for line in status_lines(m)), 20, every=0.3)
 
 
 def test_a_host_with_an_authority_of_its_own_can_join(world, authority):
@@ -605,6 +607,68 @@ def test_verbs_say_how_to_start_certd(world):
 
 
 # ---- what has been waiting since the beginning ---------------------------------
+
+
+def status_lines(h):
+    """Those of certd, from a page on which the relay is missing: that is not what is looked at here."""
+    done = h.tulle("status")
+    assert done.returncode == 1
+    return [line for line in done.stdout.splitlines() if line.split()[1] in ("certd", "node", "authority", "clock")]
+
+
+def test_status_says_what_is_wrong_with_identity(world, authority):
+    m = member(world, "member", ttl="10s")
+    line, = status_lines(m)
+    assert line.startswith("FAIL") and "not joined" in line and "tulle join TOKEN" in line
+    assert m.tulle("join", authority.token("default/web-2")).returncode == 0
+    joined(m, ["ns/default/sa/web-2"])
+    line, = status_lines(m)
+    assert line.startswith("ok") and "ready" in line
+    authority.kill()
+    netns.wait_for(lambda: any(line.startswith("FAIL") and "expired" in line for line in status_lines(m)), 30, every=0.3)
+    lines = status_lines(m)
+    assert any("down" in line for line in lines) and any("certificates are not renewed" in line for line in lines), lines
+    m.kill()
+    line, = status_lines(m)
+    assert line.startswith("FAIL") and "start tulle-certd" in line
+
+
+class StandIn:
+    """Answers "status" in certd's place."""
+
+    def __init__(self, h, answer):
+        self.path, self.answer = h.path("run/tulle/certd.sock"), answer
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                conn, _ = self.listener.accept()
+                with conn:
+                    conn.makefile().readline()
+                    conn.sendall(json.dumps({"ok": True, "result": self.answer}).encode() + b"\n")
+
+
+@pytest.mark.parametrize("skew,remaining,failure,says", [
+    (0, 90000, "", [("ok", "certd", "ready")]),
+    (75, 90000, "", [("ok", "certd", "ready"), ("warn", "clock", "75 s behind the authority's")]),
+    (-75, 90000, "", [("ok", "certd", "ready"), ("warn", "clock", "75 s ahead of the authority's")]),
+    (0, 90000, "it is banned", [("ok", "certd", "ready"), ("warn", "authority", "it is banned")]),
+    (0, -5, "it is banned", [("ok", "certd", "ready"), ("FAIL", "node", "has expired"), ("FAIL", "authority", "it is banned")]),
+])
+def test_status_says_what_a_member_should_know(world, skew, remaining, failure, says):
+    h = world.host("member")
+    StandIn(h, {"state": "ready", "source": "fleet", "trust_domain": "t.test", "alarms": [], "member": {
+        "joined": True, "authority": "10.0.0.1:15012", "remaining": remaining, "failure": failure, "clock_skew": skew}})
+    lines = status_lines(h)
+    assert len(lines) == len(says), lines
+    for line, (mark, what, text) in zip(lines, says):
+        assert line.split()[:2] == [mark, what] and text in line
 
 
 def test_a_node_whose_certificate_expired_comes_back_by_itself(lost_fleet):
