@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,55 +23,98 @@
 static const char *const daemons[] = { "certd", "relayd", "telemetryd" };
 
 static const char usage_text[] =
-    "Usage: tulle reload [--root DIR] [certd] [relayd] [telemetryd]\n"
+    "Usage: tulle reload [--root DIR] [--json] [certd] [relayd] [telemetryd]\n"
     "\n"
     "Asks the named daemons, or all that run, to read their configuration again.\n"
     "A daemon that finds an error keeps what it has; the error is printed here and\n"
     "the exit status is 1.\n";
 
-/* 0 reloaded, 1 refused or unreachable. */
-static int
-reload_one(const char *name, bool must_run)
+struct outcome {
+	const char *state; /* as --json says it */
+	char *text;        /* owned: warnings, or why not; "" */
+};
+
+static void
+outcome_free(struct outcome *o)
 {
+	free(o->text);
+}
+
+/* Asks one daemon. */
+static struct outcome
+reload_one(const char *name)
+{
+	struct outcome o = { .state = "failed" };
 	char socket_name[32];
 	char AUTO_FREE *error = NULL;
 	json_t *result = NULL;
+	const char *warnings;
 	enum tulle_err e;
 
 	(void)snprintf(socket_name, sizeof(socket_name), "%s.sock", name);
 	e = ctl_call(paths_run(socket_name), "reload", NULL, TIMEOUT_MS, &result, &error);
-	if (e == TULLE_OK) {
-		const char *warnings = json_string_value(json_object_get(result, "warnings"));
-
-		(void)printf("%s: reloaded\n", name);
-		if (warnings != NULL)
-			(void)fputs(warnings, stderr);
-	}
-	json_decref(result);
 	switch ((int)e) {
 	case TULLE_OK:
-		return 0;
+		warnings = json_string_value(json_object_get(result, "warnings"));
+		o = (struct outcome){ "reloaded", strdup(warnings != NULL ? warnings : "") };
+		break;
 	case TULLE_EINVAL:
-		(void)fprintf(stderr, "%s: not reloaded, the old configuration stays:\n%s\n", name, error);
-		return 1;
+		o = (struct outcome){ "refused", strdup(error != NULL ? error : "") };
+		break;
 	case TULLE_ENOENT:
 	case TULLE_EUNAVAIL:
-		if (!must_run)
-			return 0;
-		(void)fprintf(stderr, "%s: not running (nobody answers at %s)\n", name, paths_run(socket_name));
-		return 1;
+		o.state = "not running";
+		if (asprintf(&o.text, "nobody answers at %s", paths_run(socket_name)) == -1)
+			o.text = NULL;
+		break;
 	default:
-		(void)fprintf(stderr, "%s: %s%s%s\n", name, tulle_strerror(e), e == TULLE_ESYS ? ": " : "",
-		    e == TULLE_ESYS ? strerror(errno) : "");
-		return 1;
+		o.text = strdup(e == TULLE_ESYS ? strerror(errno) : tulle_strerror(e));
+		break;
 	}
+	json_decref(result);
+	if (o.text == NULL)
+		o.text = strdup("");
+	return o;
+}
+
+/* For people. */
+static void
+tell(const char *name, const struct outcome *o)
+{
+	if (strcmp(o->state, "reloaded") == 0) {
+		(void)printf("%s: reloaded\n", name);
+		(void)fputs(o->text, stderr);
+	} else if (strcmp(o->state, "refused") == 0) {
+		(void)fprintf(stderr, "%s: not reloaded, the old configuration stays:\n%s\n", name, o->text);
+	} else if (strcmp(o->state, "not running") == 0) {
+		(void)fprintf(stderr, "%s: not running (%s)\n", name, o->text);
+	} else {
+		(void)fprintf(stderr, "%s: %s\n", name, o->text);
+	}
+}
+
+/* 0 reloaded, or not running though nobody asked for it by name; else 1.  <report> NULL: for people. */
+static int
+reload_and_tell(const char *name, bool must_run, json_t *report)
+{
+	struct outcome o = reload_one(name);
+	bool down = strcmp(o.state, "not running") == 0, good = strcmp(o.state, "reloaded") == 0;
+
+	if (report != NULL)
+		(void)json_object_set_new(report, name, json_pack("{s:s, s:s}", "state", o.state, "text", o.text));
+	else if (!down || must_run)
+		tell(name, &o);
+	outcome_free(&o);
+	return good || (down && !must_run) ? 0 : 1;
 }
 
 int
 reload_main(int argc, char **argv)
 {
-	static const struct option options[] = { { "root", required_argument, NULL, 'r' },
+	static const struct option options[] = { { "root", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	bool json = false;
+	json_t *report = NULL;
 	int failed = 0, c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -79,6 +123,9 @@ reload_main(int argc, char **argv)
 			if (cli_root(argv[0], optarg) != 0)
 				return CLI_WRONG;
 			break;
+		case 'j':
+			json = true;
+			break;
 		case 'h':
 			(void)fputs(usage_text, stdout);
 			return 0;
@@ -86,17 +133,25 @@ reload_main(int argc, char **argv)
 			return cli_try(argv[0]);
 		}
 	}
+	for (int i = optind; i < argc; i++) {
+		bool known = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(daemons); k++)
+			known |= strcmp(daemons[k], argv[i]) == 0;
+		if (!known)
+			return cli_wrong(argv[0], "'%s' is no daemon: certd, relayd or telemetryd", argv[i]);
+	}
+	if (json)
+		report = json_object();
 	if (optind == argc)
 		for (size_t i = 0; i < ARRAY_LEN(daemons); i++)
-			failed |= reload_one(daemons[i], false);
-	for (; optind < argc; optind++) {
-		size_t i;
-
-		for (i = 0; i < ARRAY_LEN(daemons) && strcmp(daemons[i], argv[optind]) != 0; i++)
-			;
-		if (i == ARRAY_LEN(daemons))
-			return cli_wrong(argv[0], "'%s' is no daemon: certd, relayd or telemetryd", argv[optind]);
-		failed |= reload_one(daemons[i], true);
+			failed |= reload_and_tell(daemons[i], false, report);
+	for (; optind < argc; optind++)
+		failed |= reload_and_tell(argv[optind], true, report);
+	if (report != NULL) {
+		(void)json_dumpf(report, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		(void)putchar('\n');
+		json_decref(report);
 	}
 	return failed;
 }

@@ -264,6 +264,19 @@ def test_a_bad_file_is_refused_and_the_old_set_stays(solo, name, text, place):
     assert solo.ids() == ["ns/shop/sa/cart"]
 
 
+def test_reload_tells_scripts_what_became_of_each(solo):
+    done = solo.tulle("reload", "--json")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    told = json.loads(done.stdout)
+    assert told["certd"] == {"state": "reloaded", "text": ""} and told["relayd"]["state"] == "not running"
+    assert solo.tulle("reload", "--json", "relayd").returncode == 1
+    solo.write("identities.yaml", "- {serviceAccount: shop, match: {uid: 5}}\n")
+    done = solo.tulle("reload", "--json", "certd")
+    told = json.loads(done.stdout)
+    assert done.returncode == 1 and list(told) == ["certd"]
+    assert told["certd"]["state"] == "refused" and "identities.yaml:1:" in told["certd"]["text"]
+
+
 def refused(h, seconds=10):
     h.start(ready=False)
     assert h.proc.wait(seconds * mesh.PATIENCE) == 1
