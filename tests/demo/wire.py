@@ -4,6 +4,7 @@
 Reads tcpdump's classic format, Ethernet, IPv4.  RFC 8446 says how TLS looks from outside: records, of which only the two
 hellos are readable.
 """
+import re
 import struct
 
 HANDSHAKE, APPLICATION_DATA = 22, 23
@@ -55,6 +56,16 @@ class Direction:
                 return None
             out += body[len(out) - offset:] if len(out) - offset < len(body) else b""
         return bytes(out)
+
+
+    def whole(self):
+        """Captured from its SYN on, without a gap."""
+        return self.first is not None and self.bytes() is not None
+
+
+def lost(said):
+    """How many packets tcpdump did not get or write, by its last words; 0 if it says nothing of it."""
+    return sum(int(n) for n in re.findall(r"^(\d+) packets? dropped by", said, re.M))
 
 
 def conversations(path):
