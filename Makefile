@@ -261,8 +261,8 @@ check: all ## unit tests, end-to-end tests, a minute of fuzzing, static analysis
 check-san: ## the unit and end-to-end tests, whole, once more under each sanitizer
 	+@MAKE='$(MAKE)' scripts/check san $(SAN_KINDS)
 
-check-machines: all ## the package and the units on machines with systemd (nspawn; needs root)
-	+@scripts/run-pytest machines tests/machines
+check-machines: all ## the package and the units on machines with systemd (nspawn, root); QUICK=1 a subset
+	+@scripts/run-pytest machines $(if $(QUICK),-m quick )tests/machines
 
 check-interop: all ## against the real OpenTelemetry Collector and go-spiffe (needs Go)
 	+@MAKE='$(MAKE)' scripts/check interop
@@ -314,7 +314,7 @@ UNITS := $(wildcard systemd/*.service systemd/*.socket systemd/*.target systemd/
 PAGES := $(wildcard *.md) LICENSE $(wildcard doc/*.md) $(wildcard examples/*.yaml examples/*/*.yaml)
 
 # Manuals and units name /usr; they are put where PREFIX says, and then say so.
-AT_PREFIX := sed -e 's|/usr/share/doc/tulle|$(PREFIX)/share/doc/tulle|g' -e 's|=/usr/\(s\{0,1\}bin\)/tulle|=$(PREFIX)/\1/tulle|g'
+AT_PREFIX := sed -e 's|/usr/share/doc/tulle|$(PREFIX)/share/doc/tulle|g' -e 's|=\([-+]\{0,1\}\)/usr/\(s\{0,1\}bin\)/tulle|=\1$(PREFIX)/\2/tulle|g'
 put = install -d $(dir $(2)) && $(AT_PREFIX) $(1) >$(2) && chmod 644 $(2) &&
 
 .PHONY: install install-files

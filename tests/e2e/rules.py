@@ -9,7 +9,7 @@ import struct
 import netns
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("TULLE_BUILD", REPO / "build"))
+BUILD = pathlib.Path(os.environ.get("TULLE_BUILD", REPO / "build")).resolve()
 NFRULES = str(BUILD / "tulle-nfrules")
 
 RELAY, CERTD, TELEMETRYD = 6001, 6002, 6003

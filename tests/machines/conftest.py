@@ -14,6 +14,10 @@ import machine  # noqa: E402
 VERSIONS = ("0.1.0", "0.1.1~test")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "quick: for .ci/run, too")
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if os.geteuid() != 0:

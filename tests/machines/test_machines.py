@@ -65,10 +65,12 @@ def mesh(lab):
     print(mesh.web.journal("tulle-relayd")[-3000:])
 
 
+@pytest.mark.quick
 def test_nothing_starts_before_it_is_configured(mesh):
     assert mesh.installed[mesh.web] == []
 
 
+@pytest.mark.quick
 def test_two_commands_a_machine_make_a_mesh(mesh):
     assert mesh.seconds < 60, f"{mesh.seconds:.1f} s"
     assert wait_for(lambda: mesh.client.get(mesh.url()) == "200", what="an answer")
@@ -81,6 +83,7 @@ def test_two_commands_a_machine_make_a_mesh(mesh):
     print(f"two machines from nothing to a mesh: {mesh.seconds:.1f} s")
 
 
+@pytest.mark.quick
 def test_every_service_is_well_and_tight(mesh):
     for m in (mesh.web, mesh.client):
         wait_for(lambda m=m: m.run("tulle", "status", check=False).returncode == 0, what="a status without complaint")
@@ -96,12 +99,14 @@ def test_every_service_is_well_and_tight(mesh):
             assert line in facts, (unit, line)
 
 
+@pytest.mark.quick
 def test_the_journal_has_fields(mesh):
     lines = [json.loads(line) for line in mesh.web.out("journalctl", "-u", "tulle-relayd", "-o", "json", "--no-pager").splitlines()]
     by_relay_process = [line for line in lines if line.get("MESSAGE") == "configuration in force"]
     assert by_relay_process and by_relay_process[-1]["TULLE_SERVICES"] == "0"
 
 
+@pytest.mark.quick
 def test_a_reload_of_a_bad_file_fails_where_it_was_asked_for(mesh):
     mesh.web.write("/etc/tulle/mesh.d/wrong.yaml", "apiVersion: v1\nkind: Servise\nmetadata: {name: a}\n")
     try:
@@ -128,6 +133,7 @@ def under_load(mesh, what, seconds=6):
     return good, bad
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("unit", ["tulle-certd", "tulle-telemetryd", "tulle-relayd"])
 @pytest.mark.parametrize("where", ["web", "client"])
 def test_a_daemon_is_restarted_alone_and_no_request_fails(mesh, unit, where):
@@ -195,6 +201,7 @@ def test_the_machine_starts_again_and_so_does_the_mesh(mesh):
     assert mesh.client.run("tulle", "status", check=False).stdout.count("FAIL") == 0
 
 
+@pytest.mark.quick
 def test_a_host_leaves_and_joins_again(mesh):
     client, web = mesh.client, mesh.web
     said = web.run("tulle", "leave", check=False)
