@@ -114,6 +114,9 @@ flows_configure(struct flows *fs, const struct snapshot *snapshot)
 		if (f->inbound ? !inbound_still_allowed(f) : !outbound_still_allowed(f)) {
 			events_count(fs->events, COUNT_POLICY_CUT);
 			flow_end(f, EVENT_DENIED, EVENT_FLAG_UAEX, EVENT_DETAIL_POLICY_CUT);
+		} else if (!f->inbound && !outbound_still_in_registry(f)) {
+			events_count(fs->events, COUNT_POLICY_CUT);
+			flow_end(f, EVENT_DENIED, EVENT_FLAG_NR, EVENT_DETAIL_NOT_IN_REGISTRY);
 		}
 	}
 }

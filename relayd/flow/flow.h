@@ -142,6 +142,9 @@ bool inbound_still_allowed(struct flow *f);
 /* outbound.c: the same for one between two applications of this host, where both sides are ours. */
 bool outbound_still_allowed(struct flow *f);
 
+/* outbound.c: false if this live flow goes out in plain bytes to where REGISTRY_ONLY, in force now, lets nobody go. */
+bool outbound_still_in_registry(const struct flow *f);
+
 /* ---- admit.c -------------------------------------------------------------- */
 
 /*

@@ -114,6 +114,16 @@ outbound_still_allowed(struct flow *f)
 	       flow_may_be(f, creds_own_id(f->flows->creds), &f->event.upstream);
 }
 
+bool
+outbound_still_in_registry(const struct flow *f)
+{
+	const struct snapshot *s = f->flows->snapshot;
+	const bool plain = f->endpoint == NULL || !f->endpoint->meshed;
+
+	return f->state == FLOW_ENDED || s->outbound_policy != OUTBOUND_REGISTRY_ONLY || !plain ||
+	       snapshot_service(s, &f->event.original) != NULL || snapshot_endpoint(s, &f->event.original) != NULL;
+}
+
 static enum tulle_err
 open_plain(struct flow *f, const struct addr *to)
 {

@@ -441,6 +441,40 @@ START_TEST(an_endpoint_outside_the_mesh_that_does_not_accept_is_given_up)
 }
 END_TEST
 
+START_TEST(plain_flows_end_when_only_the_registry_may_be_reached)
+{
+	static const char plain[] = "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: old, namespace: shop}\n"
+	                            "spec: {address: \"fd00::2\", ports: {p: 9100}}\n";
+	char AUTO_FREE *mesh = NULL;
+	struct snapshot *s;
+	int unknown, known, tunnel, at_unknown, at_known, at_tunnel;
+	size_t got = 0;
+
+	ck_assert_int_ne(asprintf(&mesh, "%s%s", MESH, plain), -1);
+	relays_setup(mesh, MESH);
+	at_unknown = app_listen("10.0.0.3:8080");
+	at_known = app_listen("[fd00::2]:9100");
+	at_tunnel = app_listen(B_APP);
+	unknown = client_open(a, "10.0.0.3:8080");
+	at_unknown = app_accept(at_unknown);
+	known = client_open(a, "[fd00::2]:9100");
+	at_known = app_accept(at_known);
+	tunnel = client_open(a, SERVICE);
+	at_tunnel = app_accept(at_tunnel);
+	app_pass(unknown, at_unknown, "hello");
+
+	s = relay_snapshot(a->ip, mesh, 100);
+	s->outbound_policy = OUTBOUND_REGISTRY_ONLY;
+	flows_configure(&a->flows, s);
+	snapshot_unref(s);
+	ck_assert_int_eq(app_drain(unknown, &got), -ECONNRESET);
+	ck_assert_int_eq(last_event(a).detail, EVENT_DETAIL_NOT_IN_REGISTRY);
+	ck_assert_uint_eq(counted(a, COUNT_POLICY_CUT), 1);
+	app_pass(known, at_known, "hello");
+	app_pass(tunnel, at_tunnel, "hello");
+}
+END_TEST
+
 START_TEST(a_flow_that_is_half_closed_for_ever_ends_as_an_idle_one)
 {
 	int listener, client, app;
@@ -559,5 +593,6 @@ RELAY_MAIN("flow", bytes_come_back_whole_and_half_close_is_passed_on, many_flows
     the_next_endpoint_serves_when_one_cannot_be_reached,
     a_silent_endpoint_costs_one_deadline_and_then_the_next_one_serves, an_idle_flow_ends_after_an_hour_and_not_before,
     an_application_that_does_not_accept_is_given_up, an_endpoint_outside_the_mesh_that_does_not_accept_is_given_up,
+    plain_flows_end_when_only_the_registry_may_be_reached,
     a_flow_that_is_half_closed_for_ever_ends_as_an_idle_one, random_endings_leak_no_stream_and_no_socket,
     rotation_under_load_fails_nothing)
