@@ -31,8 +31,14 @@ static const char usage_text[] =
 
 struct outcome {
 	const char *state; /* as --json says it */
-	char *text;        /* owned: warnings, or why not; "" */
+	char *text;        /* owned: warnings, or why not; NULL: no memory for it */
 };
+
+static const char *
+outcome_text(const struct outcome *o)
+{
+	return o->text != NULL ? o->text : "";
+}
 
 static void
 outcome_free(struct outcome *o)
@@ -72,8 +78,6 @@ reload_one(const char *name)
 		break;
 	}
 	json_decref(result);
-	if (o.text == NULL)
-		o.text = strdup("");
 	return o;
 }
 
@@ -83,13 +87,13 @@ tell(const char *name, const struct outcome *o)
 {
 	if (strcmp(o->state, "reloaded") == 0) {
 		(void)printf("%s: reloaded\n", name);
-		(void)fputs(o->text, stderr);
+		(void)fputs(outcome_text(o), stderr);
 	} else if (strcmp(o->state, "refused") == 0) {
-		(void)fprintf(stderr, "%s: not reloaded, the old configuration stays:\n%s\n", name, o->text);
+		(void)fprintf(stderr, "%s: not reloaded, the old configuration stays:\n%s\n", name, outcome_text(o));
 	} else if (strcmp(o->state, "not running") == 0) {
-		(void)fprintf(stderr, "%s: not running (%s)\n", name, o->text);
+		(void)fprintf(stderr, "%s: not running (%s)\n", name, outcome_text(o));
 	} else {
-		(void)fprintf(stderr, "%s: %s\n", name, o->text);
+		(void)fprintf(stderr, "%s: %s\n", name, outcome_text(o));
 	}
 }
 
@@ -101,7 +105,7 @@ reload_and_tell(const char *name, bool must_run, json_t *report)
 	bool down = strcmp(o.state, "not running") == 0, good = strcmp(o.state, "reloaded") == 0;
 
 	if (report != NULL)
-		(void)json_object_set_new(report, name, json_pack("{s:s, s:s}", "state", o.state, "text", o.text));
+		(void)json_object_set_new(report, name, json_pack("{s:s, s:s}", "state", o.state, "text", outcome_text(&o)));
 	else if (!down || must_run)
 		tell(name, &o);
 	outcome_free(&o);
