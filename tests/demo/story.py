@@ -485,7 +485,9 @@ class Story:
 
         def there():
             records = self._records()
-            return len(of_shop(records)) >= want and counted(records)["inbound"] >= want
+            totals = counted(records)
+            return (min(len(of_shop(records)), len(of_web(records, "success")), totals["inbound"], totals["outbound"]) >= want
+                    and of_web(records, "denied"))
 
         try:
             hosts.wait_for(there, 10, "telemetry of every connection")
