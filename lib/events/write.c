@@ -129,9 +129,11 @@ events_set_consumer(struct events *e, bool attached)
 {
 	struct events_header *h = (struct events_header *)(void *)e->base;
 
+	/*
+	 * "sleeping" is not ours to clear: the news may be older than the sleep of the telemetryd that has come since, and it would
+	 * sleep for ever.  That of one that has gone costs a ring that nobody hears.
+	 */
 	__atomic_store_n(&h->consumer, attached ? 1 : 0, __ATOMIC_RELAXED);
-	if (!attached)
-		__atomic_store_n(&h->sleeping, 0, __ATOMIC_RELAXED);
 }
 
 struct events_writer *

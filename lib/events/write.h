@@ -56,7 +56,7 @@ enum tulle_err events_attach(struct events **ret, int fd, int doorbell, uint32_t
 /* Takes NULL.  Always returns NULL.  The segment stays. */
 struct events *events_detach(struct events *e);
 
-/* Tells the writers whether anybody drains: drops are then counted as ring_full, else as no_consumer. */
+/* Tells the writers whether anybody drains: drops are then counted as ring_full, else as no_consumer.  May come late. */
 void events_set_consumer(struct events *e, bool attached);
 
 /* Writer <worker> (its number in the segment), lent until events_detach().  One thread at a time. */

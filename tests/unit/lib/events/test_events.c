@@ -139,6 +139,21 @@ START_TEST(the_doorbell_rings_once_and_only_for_a_sleeper)
 }
 END_TEST
 
+/* A relay process that starts slowly hears late that there was nobody, when telemetryd has come and sleeps. */
+START_TEST(late_news_of_consumers_does_not_wake_a_sleeper_in_silence)
+{
+	struct conn_event e = some_event(1);
+
+	start(&small);
+	ck_assert(events_reader_sleep(r));
+	events_set_consumer(ev, false);
+	events_set_consumer(ev, true);
+	ck_assert(events_push(w, &e));
+	ck_assert(rung());
+	stop();
+}
+END_TEST
+
 START_TEST(the_same_text_has_the_same_number_and_a_full_table_says_other)
 {
 	uint32_t a, b;
@@ -484,6 +499,7 @@ UNIT_MAIN("events", what_is_pushed_is_read_in_order,
     a_full_ring_drops_and_counts_and_keeps_an_eighth_for_failures,
     a_new_reader_gets_again_what_was_not_released,
     the_doorbell_rings_once_and_only_for_a_sleeper,
+    late_news_of_consumers_does_not_wake_a_sleeper_in_silence,
     the_same_text_has_the_same_number_and_a_full_table_says_other,
     long_texts_are_cut_between_characters, control_characters_in_texts_become_question_marks,
     series_are_found_again_and_overflow_keeps_the_totals,
