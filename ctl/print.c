@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 
@@ -19,6 +20,15 @@ print_safe(const char *s)
 			(void)fwrite(piece, 1, text_json_char(&s, piece), stdout);
 		}
 	}
+}
+
+void
+print_padded(const char *s, unsigned int width)
+{
+	size_t len = strlen(s);
+
+	print_safe(s);
+	(void)printf("%*s", (int)(len < width ? width - len + 2 : 2), "");
 }
 
 void

@@ -12,6 +12,9 @@
  */
 void print_safe(const char *text);
 
+/* print_safe(), then spaces up to <width> and two more; a longer text is whole. */
+void print_padded(const char *text, unsigned int width);
+
 /* <o> on standard output, indented, and a newline. */
 void print_json(const json_t *o);
 

@@ -12,7 +12,7 @@
 #include "io/ctlsock.h"
 #include "io/loop.h"
 
-enum wait { WAIT_STATUS, WAIT_PROCESS, WAIT_RELOAD };
+enum wait { WAIT_STATUS, WAIT_PROCESS, WAIT_TRAFFIC, WAIT_RELOAD };
 
 struct waiting;
 

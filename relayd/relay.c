@@ -266,6 +266,20 @@ send_report(void *arg, uint64_t id, json_t *workers)
 }
 
 static void
+send_traffic(void *arg, uint64_t id, json_t *workers)
+{
+	struct relay *r = arg;
+	const struct wire_status head = { .id = id };
+	json_t *doc = json_pack("{s:I, s:o}", "since", (json_int_t)(r->self.started_ns / NS_PER_SEC), "workers", workers);
+	char *text = json_dumps(doc, JSON_COMPACT);
+
+	json_decref(doc);
+	if (text != NULL)
+		send_text(r, &head, text);
+	free(text);
+}
+
+static void
 send_pong(void *arg, uint64_t id)
 {
 	const struct wire_ping pong = { .id = id };
@@ -336,6 +350,11 @@ on_message(struct relay *r, struct msg *m)
 		e = wire_take(m, &status, sizeof(status));
 		if (e == TULLE_OK)
 			reporter_status(&r->reporter, status.id);
+		break;
+	case WIRE_TRAFFIC:
+		e = wire_take(m, &status, sizeof(status));
+		if (e == TULLE_OK)
+			reporter_traffic(&r->reporter, status.id);
 		break;
 	case WIRE_PING:
 		e = wire_take(m, &ping, sizeof(ping));
@@ -428,7 +447,7 @@ start_workers(struct relay *r)
 	r->workers = calloc(r->nworkers, sizeof(struct worker *));
 	if (r->workers == NULL)
 		return TULLE_ENOMEM;
-	r->reporter = (struct reporter){ .workers = r->workers, .n = r->nworkers, .box = &r->box, .report = send_report,
+	r->reporter = (struct reporter){ .workers = r->workers, .n = r->nworkers, .box = &r->box, .report = send_report, .traffic = send_traffic,
 		.turned = send_pong };
 	for (unsigned int i = 0; i < r->nworkers && e == TULLE_OK; i++) {
 		const struct worker_start start = { .config = r->start->config, .hands_over = r->start->hands_over,

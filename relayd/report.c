@@ -10,6 +10,7 @@
 struct report {
 	struct reporter *reporter;
 	uint64_t id;
+	report_fn *answer; /* once all have answered */
 	unsigned int left; /* workers that have not answered yet */
 	json_t *parts;
 };
@@ -33,7 +34,7 @@ report_arrived(void *owner, struct job *job)
 	free(part);
 	if (--whole->left > 0)
 		return;
-	whole->reporter->report(owner, whole->id, whole->parts);
+	whole->answer(owner, whole->id, whole->parts);
 	free(whole);
 }
 
@@ -72,16 +73,29 @@ part_new(struct reporter *r, struct report *whole)
 	return part;
 }
 
-void
-reporter_status(struct reporter *r, uint64_t id)
+static void
+ask_all(struct reporter *r, uint64_t id, report_fn *answer,
+    void (*ask)(struct worker *w, void (*done)(void *arg, json_t *result), void *arg))
 {
 	struct report *whole = r->n > 0 ? calloc(1, sizeof(*whole)) : NULL;
 
 	if (whole == NULL)
 		return;
-	*whole = (struct report){ .reporter = r, .id = id, .left = r->n, .parts = json_array() };
+	*whole = (struct report){ .reporter = r, .id = id, .answer = answer, .left = r->n, .parts = json_array() };
 	for (unsigned int i = 0; i < r->n; i++)
-		worker_report(r->workers[i], worker_answered, part_new(r, whole));
+		ask(r->workers[i], worker_answered, part_new(r, whole));
+}
+
+void
+reporter_status(struct reporter *r, uint64_t id)
+{
+	ask_all(r, id, r->report, worker_report);
+}
+
+void
+reporter_traffic(struct reporter *r, uint64_t id)
+{
+	ask_all(r, id, r->traffic, worker_traffic);
 }
 
 void

@@ -23,6 +23,7 @@ enum wire {
 	WIRE_DRAIN,          /* struct wire_drain; the relay process ends when it is done */
 	WIRE_CONSUMER,       /* struct wire_flag: telemetryd is attached, or not */
 	WIRE_PING,           /* struct wire_ping */
+	WIRE_TRAFFIC,        /* struct wire_status; answered as WIRE_STATUS is */
 	/* relay process to parent */
 	WIRE_CONFIG_RESULT,  /* struct wire_result, then the text of errors and warnings */
 	WIRE_DIAL,           /* nothing: connect to the Workload API */

@@ -24,6 +24,7 @@ struct worker {
 	struct pool *pool;
 	struct server *server;
 	struct flows flows;
+	struct talks *talks;
 	struct listener listeners[LISTENERS];
 	struct hook flush;
 	struct mailbox box;
@@ -467,6 +468,26 @@ worker_report(struct worker *w, void (*done)(void *arg, json_t *result), void *a
 }
 
 static void
+run_traffic(void *owner, struct job *job)
+{
+	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
+	struct worker *w = owner;
+
+	j->done(j->arg, flows_traffic(&w->flows));
+	free(j);
+}
+
+void
+worker_traffic(struct worker *w, void (*done)(void *arg, json_t *result), void *arg)
+{
+	struct configure_job *j = job_new(run_traffic);
+
+	j->done = done;
+	j->arg = arg;
+	mailbox_post(&w->box, &j->job);
+}
+
+static void
 run_turn(void *owner, struct job *job)
 {
 	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
@@ -528,9 +549,11 @@ worker_start(struct worker **ret, unsigned int index, const struct worker_start 
 		e = pool_new(&w->pool, &w->th, &w->creds, &pool_events, w);
 	if (e == TULLE_OK)
 		e = server_new(&w->server, &w->th, &w->creds, &server_events, w);
+	if (e == TULLE_OK)
+		e = talks_new(&w->talks, TALKS_MAX);
 	if (e != TULLE_OK)
 		goto fail;
-	flows_init(&w->flows, &w->th, &w->creds, w->pool, start->events);
+	flows_init(&w->flows, &w->th, &w->creds, w->pool, start->events, w->talks);
 	w->flows.ports.outbound = (uint16_t)config->ports.outbound;
 	w->flows.ports.inbound = (uint16_t)config->ports.inbound;
 	w->flows.ports.hbone = (uint16_t)config->ports.hbone;
@@ -549,6 +572,7 @@ worker_start(struct worker **ret, unsigned int index, const struct worker_start 
 fail:
 	w->server = server_free(w->server);
 	w->pool = pool_free(w->pool);
+	w->talks = talks_free(w->talks);
 	w->loop = loop_free(w->loop);
 	free(w);
 	return e;

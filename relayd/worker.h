@@ -45,6 +45,9 @@ void worker_drain(struct worker *w, uint64_t deadline_ms);
 /* Describes itself, also when it has drained; done(arg, result) runs in the worker's thread, <result> is the callee's. */
 void worker_report(struct worker *w, void (*done)(void *arg, json_t *result), void *arg);
 
+/* Who talks to whom: as worker_report(), <result> as flows_traffic() has it. */
+void worker_traffic(struct worker *w, void (*done)(void *arg, json_t *result), void *arg);
+
 /* done(arg, NULL) runs in the worker's thread as soon as its loop turns: proof that it does. */
 void worker_turn(struct worker *w, void (*done)(void *arg, json_t *nothing), void *arg);
 

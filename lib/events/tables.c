@@ -191,6 +191,17 @@ events_intern_n(struct events_writer *w, const char *text, size_t len)
 	return number;
 }
 
+const char *
+events_text(const struct events_writer *w, uint32_t number, size_t *ret_len)
+{
+	if (number == EVENTS_TEXT_NONE || number >= w->n_texts) {
+		*ret_len = 0;
+		return "";
+	}
+	*ret_len = w->own_places[number].len;
+	return w->own_bytes + w->own_places[number].off;
+}
+
 struct series *
 events_series(struct events_writer *w, const struct series_labels *labels)
 {

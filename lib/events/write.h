@@ -78,6 +78,9 @@ bool events_push(struct events_writer *w, const struct conn_event *ev);
 uint32_t events_intern(struct events_writer *w, const char *text);
 uint32_t events_intern_n(struct events_writer *w, const char *text, size_t len);
 
+/* The text of a number that events_intern() gave, not ended by a NUL; lent until events_detach(). */
+const char *events_text(const struct events_writer *w, uint32_t number, size_t *ret_len);
+
 /*
  * The counters for <labels>; look up once per connection and keep the
  * pointer, which is lent until events_detach().  Never NULL: past the limit

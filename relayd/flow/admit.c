@@ -58,6 +58,7 @@ flow_admitted(struct flow *f, const struct snapshot *snapshot, const char *peer_
 	record_policy(f, &d);
 	if (d.n_audit > 0)
 		events_add(f->flows->events, COUNT_AUTHZ_AUDIT, d.n_audit);
+	f->audited = f->audited || d.n_audit > 0;
 	for (size_t i = 0; i < d.n_audit && i < AUTHZ_AUDIT_MAX; i++)
 		flow_log_refusal(f, "connection matches an audit policy", d.audit[i]->meta.name, peer_id, &d.audit[i]->meta.place);
 	if (d.verdict == AUTHZ_ALLOW) {

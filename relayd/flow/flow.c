@@ -9,9 +9,10 @@
 #include "decide/health.h"
 
 void
-flows_init(struct flows *fs, struct thread *th, struct creds *creds, struct pool *pool, struct events_writer *events)
+flows_init(struct flows *fs, struct thread *th, struct creds *creds, struct pool *pool, struct events_writer *events,
+    struct talks *talks)
 {
-	*fs = (struct flows){ .th = th, .creds = creds, .pool = pool, .events = events,
+	*fs = (struct flows){ .th = th, .creds = creds, .pool = pool, .events = events, .talks = talks,
 		.next_id = (uint64_t)th->index << 48 | (clock_wall_ns() / NS_PER_SEC & 0xffffff) << 24 };
 	TAILQ_INIT(&fs->all);
 	TAILQ_INIT(&fs->ended);
@@ -169,6 +170,7 @@ flow_count_opened(struct flow *f)
 
 	f->series = events_series(f->flows->events, &labels);
 	events_series_opened(f->series);
+	record_talk(f);
 }
 
 static void

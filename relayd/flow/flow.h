@@ -15,11 +15,13 @@
 #ifndef TULLE_RELAYD_FLOW_H
 #define TULLE_RELAYD_FLOW_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
 #include "decide/balance.h"
 #include "events/write.h"
+#include "flow/talk.h"
 #include "hbone/pool.h"
 #include "manifest/snapshot.h"
 #include "net/tcp.h"
@@ -52,9 +54,11 @@ struct flow {
 	struct dialling *dial;            /* owned; NULL once open */
 	const struct endpoint *endpoint;  /* one reference; NULL: no endpoint of ours */
 	struct series *series;            /* NULL until counted as opened */
+	struct talk *talk;                /* the same; NULL as well if its destination is not known */
 	enum flow_state state;
 	bool inbound;
 	bool by_tunnel;                   /* inbound: came through HBONE */
+	bool audited;                     /* a policy of action AUDIT matched */
 	bool down_eof, up_eof;            /* that source has ended */
 	bool down_done, up_done;          /* that sink has sent all and its end */
 	bool has_up;                      /* up is a stream that must be closed */
@@ -70,6 +74,7 @@ struct flows {
 	struct creds *creds;
 	struct pool *pool;
 	struct events_writer *events;
+	struct talks *talks;                 /* lent */
 	const struct snapshot *snapshot;     /* one reference; NULL until configured */
 	struct {
 		uint16_t outbound, inbound, hbone, health, authority;
@@ -85,7 +90,7 @@ struct flows {
 };
 
 void flows_init(struct flows *fs, struct thread *th, struct creds *creds, struct pool *pool,
-    struct events_writer *events);
+    struct events_writer *events, struct talks *talks);
 
 /* Puts another snapshot in force, judges live flows again, and cuts those that it denies.  Takes a reference of its own. */
 void flows_configure(struct flows *fs, const struct snapshot *snapshot);
@@ -173,6 +178,12 @@ void record_principal(struct flow *f, uint32_t *ret_index, const char *spiffe_id
 void record_opened(struct flow *f);
 
 void record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enum event_detail detail);
+
+/* Counts the flow among those of its kind (talk.h), by the labels that its event has by now. */
+void record_talk(struct flow *f);
+
+/* Who talks to whom (traffic.c): an array, one object a talk; what it says is doc/relay.md's "traffic".  NULL: out of memory. */
+json_t *flows_traffic(struct flows *fs);
 
 /* Is there a line left for this refusal?  At most 20 a second, in bursts of 100. */
 bool flow_may_log(struct flows *fs);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/flow.h"
@@ -60,6 +61,45 @@ record_opened(struct flow *f)
 	f->event.tunnel_us = microseconds(tunnel_from, now);
 }
 
+static enum talk_how
+how_of(const struct flow *f)
+{
+	if (f->event.tls == EVENT_TLS_MUTUAL)
+		return TALK_MUTUAL;
+	if (f->inbound)
+		return TALK_PLAINTEXT;
+	if (f->endpoint != NULL)
+		return f->endpoint->local ? TALK_LOCAL : TALK_PLAINTEXT;
+	return f->event.service != EVENTS_TEXT_NONE ? TALK_PLAINTEXT : TALK_OUTSIDE;
+}
+
+void
+record_talk(struct flow *f)
+{
+	const struct conn_event *ev = &f->event;
+	struct talk_key key;
+
+	if (ev->original.family == 0)
+		return;
+	memset(&key, 0, sizeof(key)); /* compared as bytes */
+	key.direction = ev->direction;
+	key.how = (uint8_t)how_of(f);
+	key.port = ev->original.port;
+	if (f->inbound ? key.how == TALK_PLAINTEXT : ev->service == EVENTS_TEXT_NONE) {
+		const struct addr *a = f->inbound ? &ev->peer : &ev->original;
+
+		key.address.family = a->family;
+		memcpy(key.address.ip, a->ip, sizeof(a->ip));
+	}
+	key.source = ev->source;
+	key.destination = ev->destination;
+	key.service = ev->service;
+	key.workload = ev->workload;
+	f->talk = talk_begin(f->flows->talks, &key, (int64_t)(ev->start_wall_ns / NS_PER_SEC));
+	if (f->audited)
+		talk_audited(f->talk);
+}
+
 void
 record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enum event_detail detail)
 {
@@ -80,6 +120,9 @@ record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enu
 	if (f->series == NULL)
 		flow_count_opened(f); /* refused before it was open: counted all the same */
 	events_series_closed(f->series, outcome, ev->duration_ns);
+	if (f->talk != NULL)
+		talk_end(f->flows->talks, PTR_TAKE(f->talk), outcome, ev->rx_bytes, ev->tx_bytes,
+		    (int64_t)((ev->start_wall_ns + ev->duration_ns) / NS_PER_SEC));
 	(void)events_push(f->flows->events, ev);
 }
 

@@ -97,6 +97,7 @@ struct host {
 	struct pool *pool;
 	struct server *server;
 	struct flows flows;
+	struct talks *talks;
 	struct hook hook;
 	struct listener listener;
 	struct events *events;
@@ -262,7 +263,8 @@ relay_new(const char *ip, const char *id, const char *manifest)
 	events_set_consumer(h->events, true);
 	ck_assert_int_eq(events_reader_open(&h->reader, segment), TULLE_OK);
 	close(segment);
-	flows_init(&h->flows, &h->th, &h->creds, h->pool, events_writer(h->events, 0));
+	ck_assert_int_eq(talks_new(&h->talks, TALKS_MAX), TULLE_OK);
+	flows_init(&h->flows, &h->th, &h->creds, h->pool, events_writer(h->events, 0), h->talks);
 	h->flows.ports.outbound = 15001;
 	h->flows.ports.inbound = 15006;
 	h->flows.ports.hbone = HBONE_PORT;
@@ -334,6 +336,7 @@ relay_free(struct host *h)
 	h->pool = pool_free(h->pool);
 	h->server = server_free(h->server);
 	flows_reap(&h->flows);
+	h->talks = talks_free(h->talks);
 	listener_stop(&h->listener);
 	creds_clear(&h->creds);
 }
