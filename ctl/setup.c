@@ -108,7 +108,7 @@ host_yaml(struct buf *out, const struct setup *s)
 static const char identities_yaml[] =
     "# Which workload of this host is who.  A process gets the identity of each entry of\n"
     "# which all fields under match fit: unit (systemd), uid (name or number).\n"
-    "# Names are NAMESPACE/ACCOUNT.  After a change: tulle reload certd\n"
+    "# Names are NAMESPACE/ACCOUNT.  After a change: tulle reload\n"
     "#\n"
     "# - {serviceAccount: shop/cart, match: {unit: cart.service}}\n"
     "# - {serviceAccount: shop/jobs, match: {uid: jobs}, ttl: 1h}\n";

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "msg/msg.h"
 
 struct entry {
@@ -79,6 +80,7 @@ bundle_unpack(struct bundle *ret, int fd)
 	at = 0;
 	for (size_t i = 0; i < b.n; i++)
 		(void)take_entry(b.bytes, len, &at, &b.files[i]);
+	b.manifests = b.n >= 3 && strcmp(b.files[2].name, BUNDLE_USERS) == 0 ? 3 : b.n > 0;
 	*ret = b;
 	return TULLE_OK;
 }
@@ -89,4 +91,44 @@ bundle_free(struct bundle *b)
 	free(b->files);
 	free(b->bytes);
 	*b = (struct bundle){ 0 };
+}
+
+const struct manifest_file *
+bundle_identities(const struct bundle *b)
+{
+	return b->manifests == 3 ? &b->files[1] : NULL;
+}
+
+const struct manifest_file *
+bundle_users(const struct bundle *b)
+{
+	return b->manifests == 3 ? &b->files[2] : NULL;
+}
+
+/* The number first: a name may hold blanks. */
+enum tulle_err
+bundle_put_user(struct buf *out, const char *name, uint32_t uid)
+{
+	return buf_printf(out, "%u %s\n", uid, name);
+}
+
+enum tulle_err
+bundle_find_user(const struct manifest_file *users, const char *name, uint32_t *ret_uid)
+{
+	const size_t want = strlen(name);
+
+	for (const char *line = users->data, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		const char *blank = memchr(line, ' ', (size_t)(end - line));
+		char AUTO_FREE *number = NULL;
+		uint64_t uid;
+
+		if (blank == NULL || (size_t)(end - blank - 1) != want || memcmp(blank + 1, name, want) != 0)
+			continue;
+		number = strndup(line, (size_t)(blank - line));
+		if (number == NULL || text_uint(number, UINT32_MAX - 1, &uid) != TULLE_OK)
+			return TULLE_ENOENT;
+		*ret_uid = (uint32_t)uid;
+		return TULLE_OK;
+	}
+	return TULLE_ENOENT;
 }

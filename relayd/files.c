@@ -15,6 +15,8 @@
 #include "bundle.h"
 #include "io/sock.h"
 #include "manifest/dir.h"
+#include "manifest/host.h"
+#include "manifest/identities.h"
 
 #define HOST_FILE_MAX (1u << 20)
 #define UNIX_PREFIX "unix://"
@@ -144,6 +146,86 @@ read_host_file(struct manifest_files *files, struct problems *problems)
 }
 
 static enum tulle_err
+add_file(struct manifest_files *files, const char *name, const char *data, size_t len)
+{
+	struct manifest_file *items = reallocarray(files->items, files->n + 1, sizeof(*items));
+	char *own_name = strdup(name), *own_data = malloc(len + 1);
+
+	if (items != NULL)
+		files->items = items;
+	if (items == NULL || own_name == NULL || own_data == NULL) {
+		free(own_name);
+		free(own_data);
+		return TULLE_ENOMEM;
+	}
+	memcpy(own_data, data, len);
+	own_data[len] = '\0';
+	files->items[files->n++] = (struct manifest_file){ .name = own_name, .data = own_data, .len = len };
+	files->bytes += len;
+	return TULLE_OK;
+}
+
+/* Each user once is enough: the first that is found counts. */
+static enum tulle_err
+list_users(struct buf *out, const struct identities *ids)
+{
+	enum tulle_err e = TULLE_OK;
+
+	for (size_t i = 0; i < ids->n && e == TULLE_OK; i++)
+		if (ids->items[i].match.uid != NULL)
+			e = bundle_put_user(out, ids->items[i].match.uid, ids->items[i].uid);
+	return e == TULLE_OK ? buf_append(out, "", 1) : e;
+}
+
+static bool
+user_of_host(void *arg, const char *name, uint32_t *ret_uid)
+{
+	uint32_t gid;
+
+	(void)arg;
+	return host_user_id(name, ret_uid, &gid) == TULLE_OK;
+}
+
+/* With the numbers of its users behind it: the relay process cannot look them up. */
+static enum tulle_err
+add_identities(struct manifest_files *files, const char *path, const char *data, size_t len, struct problems *problems)
+{
+	struct identities *ids = NULL;
+	struct buf users = buf_new(HOST_FILE_MAX);
+	enum tulle_err e = identities_parse(&ids, path, data, len, problems);
+
+	if (e == TULLE_OK)
+		e = identities_resolve(ids, user_of_host, NULL, problems);
+	if (e == TULLE_OK && ids->n > 0) {
+		e = list_users(&users, ids);
+		if (e == TULLE_OK)
+			e = add_file(files, path, data, len);
+		if (e == TULLE_OK)
+			e = add_file(files, BUNDLE_USERS, (const char *)buf_head(&users), buf_len(&users) - 1);
+	}
+	buf_free(&users);
+	(void)identities_free(ids);
+	return e;
+}
+
+static enum tulle_err
+read_identities(struct manifest_files *files, struct problems *problems)
+{
+	const char *path = paths_etc("identities.yaml");
+	char AUTO_FREE *data = NULL;
+	size_t len = 0;
+	enum tulle_err e = file_read(path, HOST_FILE_MAX, &data, &len);
+
+	if (e == TULLE_OK)
+		return add_identities(files, path, data, len, problems);
+	if (e == TULLE_ENOENT)
+		return TULLE_OK;
+	problem_error(problems, (struct place){ .file = path }, NULL, "cannot be read: %s",
+	    e == TULLE_ESYS ? log_errno_text(errno) : tulle_strerror(e));
+	return TULLE_EINVAL;
+}
+
+static enum tulle_err
 read_manifests(struct manifest_files *files, bool must, struct problems *problems)
 {
 	const char *path = paths_etc("mesh.d");
@@ -176,6 +258,8 @@ files_read(struct files *f, bool must, int *ret_fd, char **ret_text)
 		return TULLE_ENOMEM;
 	problems_init(problems);
 	e = read_host_file(&files, problems);
+	if (e == TULLE_OK)
+		e = read_identities(&files, problems);
 	if (e == TULLE_OK)
 		e = read_manifests(&files, must, problems);
 	if (e == TULLE_OK)

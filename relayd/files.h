@@ -21,7 +21,7 @@ struct files {
 };
 
 /*
- * Reads tulle.yaml and mesh.d into one sealed memory file (bundle.h), which
+ * Reads tulle.yaml, identities.yaml and mesh.d into one sealed memory file (bundle.h), which
  * is the caller's, and the addresses into <f>.  *ret_text, the caller's to
  * free(), is what could not be read, or on success the warnings; may be NULL.
  * Where mesh.d is missing there are no manifests, or that is an error if

@@ -51,12 +51,33 @@ warn_unchanged(const struct host_config *now, const struct host_config *next, co
 			    "is another now; it takes effect when tulle-relayd is started again");
 }
 
+static bool
+user_of_bundle(void *arg, const char *name, uint32_t *ret_uid)
+{
+	return bundle_find_user(arg, name, ret_uid) == TULLE_OK;
+}
+
+/* Who connections of this host are; none where identities.yaml has no entries. */
+static enum tulle_err
+load_identities(struct identities **ret, const struct bundle *b, struct problems *problems)
+{
+	const struct manifest_file *f = bundle_identities(b);
+	struct manifest_file users;
+	enum tulle_err e;
+
+	if (f == NULL)
+		return TULLE_OK;
+	users = *bundle_users(b);
+	e = identities_parse(ret, f->name, f->data, f->len, problems);
+	return e == TULLE_OK ? identities_resolve(*ret, user_of_bundle, &users, problems) : e;
+}
+
 static enum tulle_err
 load(struct loader *l, const struct bundle *b, const struct wire_config *c, struct problems *problems)
 {
 	struct host_config *host = NULL;
 	struct snapshot *fresh;
-	struct snapshot_input in = { .files = b->files + 1, .n_files = b->n - 1, .local = c->local, .n_local = c->n_local,
+	struct snapshot_input in = { .files = b->files + b->manifests, .n_files = b->n - b->manifests, .local = c->local, .n_local = c->n_local,
 		.previous = l->snapshot, .generation = c->generation };
 	enum tulle_err e = host_config_parse(&host, b->files[0].name, b->files[0].data, b->files[0].len, problems);
 
@@ -67,7 +88,11 @@ load(struct loader *l, const struct bundle *b, const struct wire_config *c, stru
 	if (!host->trust_domain_given && l->trust_domain[0] != '\0')
 		host->trust_domain = l->trust_domain;
 	in.host = host;
-	e = snapshot_load(&fresh, &in, problems);
+	e = load_identities(&in.identities, b, problems);
+	if (e == TULLE_OK)
+		e = snapshot_load(&fresh, &in, problems);
+	if (e != TULLE_OK)
+		(void)identities_free(in.identities);
 	if (e == TULLE_OK) {
 		(void)snapshot_unref(l->snapshot);
 		l->snapshot = fresh;

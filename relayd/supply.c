@@ -57,7 +57,7 @@ has_manifests(int fd)
 
 	if (bundle_unpack(&b, fd) != TULLE_OK)
 		return true; /* it cannot be told, so they are not given up */
-	some = b.n > 1;
+	some = b.n > b.manifests;
 	bundle_free(&b);
 	return some;
 }

@@ -98,7 +98,8 @@
 	X(EVENT_DETAIL_PEER_ABUSE, "peer_abuse")                                  \
 	X(EVENT_DETAIL_DRAINED, "drained")                                        \
 	X(EVENT_DETAIL_SHUTDOWN, "shutdown")                                      \
-	X(EVENT_DETAIL_INTERNAL, "internal_error")
+	X(EVENT_DETAIL_INTERNAL, "internal_error")                                \
+	X(EVENT_DETAIL_OWNER_UNKNOWN, "owner_unknown")
 
 /*
  * Counters of a process, one array per worker.

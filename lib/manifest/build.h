@@ -22,6 +22,7 @@ struct snapshot_inner {
 	struct table by_name;       /* endpoint name -> struct endpoint */
 	struct endpoint **all;      /* one reference each */
 	size_t n_all, all_room;
+	struct identities *identities; /* owned; may be NULL */
 };
 
 /* All WorkloadEntries at one address. */

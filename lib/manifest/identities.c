@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "manifest/identities.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "manifest/rules.h"
 
 #define AT(member) offsetof(struct identity_entry, member)
@@ -42,13 +44,17 @@ decode_entry(struct decode *d, size_t index, const struct yaml_node *node, struc
 {
 	const struct path at = { .index = index };
 	const char *slash;
+	char path[600];
+	int len;
 
 	if (!schema_decode(d, &at, &entry_schema, node, ret))
 		return false;
 	slash = strchr(ret->service_account, '/');
 	ret->namespace = arena_text(d->arena, ret->service_account, (size_t)(slash - ret->service_account));
 	ret->account = slash + 1;
-	d->no_memory = d->no_memory || ret->namespace == NULL;
+	len = snprintf(path, sizeof(path), "ns/%s/sa/%s", ret->namespace != NULL ? ret->namespace : "", ret->account);
+	ret->path = arena_text(d->arena, path, (size_t)len);
+	d->no_memory = d->no_memory || ret->namespace == NULL || ret->path == NULL;
 	return !d->no_memory;
 }
 
@@ -124,6 +130,33 @@ identities_read(struct identities **ret, const char *path, struct problems *prob
 		return e == TULLE_ENOMEM ? e : TULLE_EINVAL;
 	}
 	return identities_parse(ret, path, data, len, problems);
+}
+
+enum tulle_err
+identities_resolve(struct identities *i, identities_user *user, void *arg, struct problems *problems)
+{
+	enum tulle_err e = TULLE_OK;
+	char shown[PROBLEM_SHOWN];
+	uint64_t number;
+
+	for (size_t k = 0; k < i->n; k++) {
+		struct identity_entry *entry = &i->items[k];
+
+		if (entry->match.uid == NULL)
+			continue;
+		entry->uid_known = text_uint(entry->match.uid, UINT32_MAX - 1, &number) == TULLE_OK;
+		if (entry->uid_known) {
+			entry->uid = (uint32_t)number;
+			continue;
+		}
+		entry->uid_known = user(arg, entry->match.uid, &entry->uid);
+		if (entry->uid_known)
+			continue;
+		problem_error(problems, entry->place, "match.uid", "there is no user %s on this host",
+		    problem_show(shown, entry->match.uid));
+		e = TULLE_EINVAL;
+	}
+	return e;
 }
 
 struct identities *

@@ -24,15 +24,18 @@ struct identity_entry {
 	const char *service_account; /* as written: "shop/cart" */
 	const char *namespace;       /* "shop" */
 	const char *account;         /* "cart" */
+	const char *path;            /* "ns/shop/sa/cart": of its SPIFFE ID */
 	struct {
 		const char *unit; /* systemd unit, NULL: any */
 		const char *uid;  /* user name or number, NULL: any */
 	} match; /* at least one is given */
 	uint64_t ttl_ms; /* 0: the host's identity.ttl */
+	bool uid_known;  /* match.uid has been looked up (identities_resolve()) */
+	uint32_t uid;
 };
 
 struct identities {
-	const struct identity_entry *items;
+	struct identity_entry *items;
 	size_t n;
 	struct arena arena; /* owns all of it */
 };
@@ -41,6 +44,16 @@ struct identities {
 enum tulle_err identities_parse(struct identities **ret, const char *name, const char *data, size_t len,
     struct problems *problems);
 enum tulle_err identities_read(struct identities **ret, const char *path, struct problems *problems);
+
+/* The number of a user; false: there is none of that name. */
+typedef bool identities_user(void *arg, const char *name, uint32_t *ret_uid);
+
+/*
+ * Finds the number of every match.uid; one that is written as a number stands
+ * for itself.  TULLE_EINVAL: there is no such user; each is an error in
+ * <problems>, and the others are found all the same.
+ */
+enum tulle_err identities_resolve(struct identities *i, identities_user *user, void *arg, struct problems *problems);
 
 /* Takes NULL.  Always returns NULL. */
 struct identities *identities_free(struct identities *i);

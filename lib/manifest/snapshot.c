@@ -111,6 +111,7 @@ release(struct snapshot_inner *inner)
 	for (size_t i = 0; i < inner->n_all; i++)
 		(void)endpoint_unref(inner->all[i]);
 	free((void *)inner->all);
+	(void)identities_free(inner->identities);
 	arena_free(&inner->arena);
 	free(inner);
 }
@@ -135,6 +136,8 @@ snapshot_load(struct snapshot **ret, const struct snapshot_input *in, struct pro
 		release(inner);
 		return e;
 	}
+	inner->identities = in->identities;
+	inner->pub.identities = in->identities;
 	*ret = &inner->pub;
 	return TULLE_OK;
 }

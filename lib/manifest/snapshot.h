@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "manifest/dir.h"
 #include "manifest/host.h"
+#include "manifest/identities.h"
 #include "manifest/objects.h"
 #include "manifest/problem.h"
 
@@ -105,6 +106,7 @@ struct snapshot {
 	size_t n_policies;                /* AuthorizationPolicies read, whether or not they apply here */
 	size_t objects[OBJECT_KINDS];     /* how many of each kind were read */
 	enum outbound_policy outbound_policy;
+	const struct identities *identities; /* who connections of this host are (decide/owner.h); NULL: all of them the default */
 	struct snapshot_inner *inner; /* look-up tables, memory and references: the snapshot's own */
 };
 
@@ -116,6 +118,7 @@ struct snapshot_input {
 	bool all_local; /* every WorkloadEntry is ours: to check the manifests of a whole mesh */
 	const struct host_config *host; /* trustDomain, identity.default, outboundTrafficPolicy */
 	const struct snapshot *previous; /* run-time state and unchanged endpoints are taken over from it; may be NULL */
+	struct identities *identities; /* users looked up; the snapshot's once it is made; NULL: none */
 	uint64_t generation;
 	const char *revision; /* at most 16 characters, copied; NULL: a hash of names and bytes */
 };

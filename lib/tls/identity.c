@@ -226,18 +226,33 @@ identity_set_default(const struct identity_set *s)
 	return s->has_default ? s->items[0] : NULL;
 }
 
+static bool
+has_path(const struct identity *i, const char *path)
+{
+	const size_t len = strlen(path);
+	struct spiffe_id id;
+
+	return spiffe_parse(&id, i->facts.id, i->facts.id_len) == TULLE_OK && id.path_len == len + 1 &&
+	       memcmp(id.path + 1, path, len) == 0;
+}
+
+struct identity *
+identity_set_find_path(const struct identity_set *s, const char *path)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (has_path(s->items[i], path))
+			return s->items[i];
+	return NULL;
+}
+
 void
 identity_set_choose_default(struct identity_set *s, const char *name)
 {
-	const size_t len = name != NULL ? strlen(name) : 0;
-	struct spiffe_id id;
-
 	s->has_default = false;
 	for (size_t i = 0; i < s->n && name != NULL; i++) {
 		struct identity *found = s->items[i];
 
-		if (spiffe_parse(&id, found->facts.id, found->facts.id_len) != TULLE_OK || id.path_len != len + 1 ||
-		    memcmp(id.path + 1, name, len) != 0)
+		if (!has_path(found, name))
 			continue;
 		memmove(&s->items[1], &s->items[0], i * sizeof(s->items[0]));
 		s->items[0] = found;

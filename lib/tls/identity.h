@@ -107,6 +107,9 @@ struct identity *identity_set_default(const struct identity_set *s);
 /* By full SPIFFE ID.  NULL: not ours. */
 struct identity *identity_set_find(const struct identity_set *s, const char *id);
 
+/* By the path of its ID, without the slash before it: "ns/shop/sa/cart".  NULL: not ours. */
+struct identity *identity_set_find_path(const struct identity_set *s, const char *path);
+
 /* By SNI name (spiffe_sni()).  NULL: not ours. */
 struct identity *identity_set_find_sni(const struct identity_set *s, const char *name, size_t len);
 

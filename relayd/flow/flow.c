@@ -90,8 +90,15 @@ flows_reap(struct flows *fs)
 
 	while ((f = TAILQ_FIRST(&fs->ended)) != NULL) {
 		TAILQ_REMOVE(&fs->ended, f, link);
+		free(f->own_id);
 		free(f);
 	}
+}
+
+void
+flows_done(struct flows *fs)
+{
+	fs->diag = diag_close(fs->diag);
 }
 
 void

@@ -25,6 +25,7 @@
 #include "hbone/pool.h"
 #include "manifest/snapshot.h"
 #include "net/tcp.h"
+#include "owner/diag.h"
 
 #define FLOW_DIAL_MS 15000      /* CONNECT answers and plain connects; each attempt */
 #define FLOW_IDLE_MS 3600000    /* no byte either way */
@@ -40,6 +41,7 @@ union flow_end {
 /* What is needed only until the other end is reached. */
 struct dialling {
 	const struct snapshot *snapshot;  /* one reference */
+	const struct identity_entry *entry; /* of the snapshot, whose identity the application has; NULL: the host's default */
 	const struct service_port *port;  /* of the snapshot; NULL: the address itself */
 	struct balance_tried tried;
 	bool refused_once;                /* an unprocessed stream was asked for again */
@@ -53,6 +55,7 @@ struct flow {
 	struct timer timer;               /* deadline of dialling, then idle */
 	struct dialling *dial;            /* owned; NULL once open */
 	const struct endpoint *endpoint;  /* one reference; NULL: no endpoint of ours */
+	char *own_id;                     /* within this host: who the caller is; owned; NULL: nobody, or not within it */
 	struct series *series;            /* NULL until counted as opened */
 	struct talk *talk;                /* the same; NULL as well if its destination is not known */
 	enum flow_state state;
@@ -75,6 +78,7 @@ struct flows {
 	struct pool *pool;
 	struct events_writer *events;
 	struct talks *talks;                 /* lent */
+	struct diag *diag;                   /* owned; NULL until the owner of a connection was asked for */
 	const struct snapshot *snapshot;     /* one reference; NULL until configured */
 	struct {
 		uint16_t outbound, inbound, hbone, health, authority;
@@ -94,6 +98,9 @@ void flows_init(struct flows *fs, struct thread *th, struct creds *creds, struct
 
 /* Puts another snapshot in force, judges live flows again, and cuts those that it denies.  Takes a reference of its own. */
 void flows_configure(struct flows *fs, const struct snapshot *snapshot);
+
+/* Gives back what all of them share; no flow is left. */
+void flows_done(struct flows *fs);
 
 /* Frees what ended in this tick. */
 void flows_reap(struct flows *fs);
@@ -168,6 +175,15 @@ bool flow_configured(struct flow *f);
 /* One line, if there is one left: with peer, identity (NULL: none), destination, and the place of a policy (NULL: none). */
 void flow_log_refusal(struct flow *f, const char *message, const char *reason, const char *peer_id,
     const struct place *place);
+
+/* ---- owner.c -------------------------------------------------------------- */
+
+/*
+ * Finds out as whom the application of an outbound flow speaks (decide/owner.h):
+ * f->dial->entry.  TULLE_OK.  TULLE_EDENIED: it cannot be known, which is
+ * logged, and the flow is to be ended as EVENT_DETAIL_OWNER_UNKNOWN.
+ */
+enum tulle_err flow_find_owner(struct flow *f);
 
 /* record.c */
 void record_begin(struct flow *f);

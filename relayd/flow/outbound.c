@@ -97,7 +97,8 @@ log_failure(struct flow *f, const struct failure *why)
 	    LF_STR("reason", event_detail_name(why->detail)), LF_STR("flag", event_flag_name(why->flag)),
 	    LF_STR("peer", addr_format(&f->event.peer, peer)), LF_STR("destination", addr_format(&f->event.original, original)),
 	    LF_STR("upstream", addr_format(&f->event.upstream, upstream)),
-	    LF_STR("expected", f->endpoint != NULL ? f->endpoint->identity : NULL));
+	    LF_STR("expected", f->endpoint != NULL ? f->endpoint->identity : NULL),
+	    LF_STR("as", f->dial != NULL && f->dial->entry != NULL ? f->dial->entry->path : NULL));
 }
 
 static void
@@ -111,7 +112,7 @@ bool
 outbound_still_allowed(struct flow *f)
 {
 	return f->state == FLOW_ENDED || f->endpoint == NULL || !f->endpoint->local ||
-	       flow_may_be(f, creds_own_id(f->flows->creds), &f->event.upstream);
+	       flow_may_be(f, f->own_id, &f->event.upstream);
 }
 
 bool
@@ -135,17 +136,24 @@ open_plain(struct flow *f, const struct addr *to)
 	return e;
 }
 
+/* As whom the flow speaks; NULL: there is no certificate for that.  Lent until the next rotation. */
+static const struct identity *
+own_identity(const struct flow *f)
+{
+	return creds_find(f->flows->creds, f->dial->entry != NULL ? f->dial->entry->path : NULL);
+}
+
 static enum tulle_err
 open_tunnel(struct flow *f, const struct endpoint *e, const struct addr *to)
 {
-	struct pool_target target = { .addr = *to, .expected = e->identity, .sni = e->sni,
+	struct pool_target target = { .own = own_identity(f), .addr = *to, .expected = e->identity, .sni = e->sni,
 		.avoid = f->dial->refused_by };
 	char authority[ADDR_TEXT];
 	enum tulle_err err;
 
 	target.addr.port = f->flows->ports.hbone;
 	f->event.tls = EVENT_TLS_MUTUAL;
-	record_principal(f, &f->event.source, creds_own_id(f->flows->creds));
+	record_principal(f, &f->event.source, target.own != NULL ? target.own->facts.id : NULL);
 	record_principal(f, &f->event.destination, e->identity);
 	err = pool_open(f->flows->pool, &f->up.tunnel, &target, addr_format(to, authority), &flow_up_events);
 	if (err == TULLE_OK) {
@@ -157,17 +165,25 @@ open_tunnel(struct flow *f, const struct endpoint *e, const struct addr *to)
 
 /*
  * An application of this host calls one of this host: no tunnel, but the
- * same judgement as for a tunnel's caller, and the same record of it.
- * TULLE_EDENIED: the flow has ended.
+ * same judgement as for a tunnel's caller, and the same record of it.  Without a
+ * default identity that is nobody; an identity that an entry names must be
+ * there, as for a tunnel.
+ * TULLE_EDENIED: the flow has ended.  TULLE_EUNAVAIL.  TULLE_ENOMEM.
  */
 static enum tulle_err
 open_local(struct flow *f, const struct endpoint *e, const struct addr *to)
 {
-	const char *own = creds_own_id(f->flows->creds);
+	const struct identity *own = own_identity(f);
 
-	record_principal(f, &f->event.source, own);
+	if (own == NULL && f->dial->entry != NULL)
+		return TULLE_EUNAVAIL;
+	free(f->own_id);
+	f->own_id = own != NULL ? strdup(own->facts.id) : NULL;
+	if (own != NULL && f->own_id == NULL)
+		return TULLE_ENOMEM;
+	record_principal(f, &f->event.source, f->own_id);
 	record_principal(f, &f->event.destination, e->identity);
-	if (flow_admitted(f, f->dial->snapshot, own, to))
+	if (flow_admitted(f, f->dial->snapshot, f->own_id, to))
 		return open_plain(f, to);
 	flow_end(f, EVENT_DENIED, EVENT_FLAG_UAEX, EVENT_DETAIL_DENIED_BY_POLICY);
 	return TULLE_EDENIED;
@@ -298,6 +314,18 @@ dial_address(struct flow *f)
 	}
 }
 
+/* Is there anybody at the other end who may ask who we are? */
+static bool
+in_mesh(const struct flow *f, const struct service_port *port)
+{
+	const struct endpoint *e = port == NULL ? snapshot_endpoint(f->dial->snapshot, &f->event.original) : NULL;
+	bool some = e != NULL && (e->meshed || e->local);
+
+	for (size_t i = 0; port != NULL && !some && i < port->n_endpoints; i++)
+		some = port->endpoints[i]->meshed || port->endpoints[i]->local;
+	return some;
+}
+
 static void
 dial(struct flow *f)
 {
@@ -305,6 +333,10 @@ dial(struct flow *f)
 	const struct service_port *port = snapshot_service(f->dial->snapshot, &f->event.original);
 	char host[600];
 
+	if (in_mesh(f, port) && flow_find_owner(f) != TULLE_OK) {
+		flow_end(f, EVENT_FAILED, EVENT_FLAG_UF, EVENT_DETAIL_OWNER_UNKNOWN);
+		return;
+	}
 	if (port == NULL) {
 		dial_address(f);
 		return;

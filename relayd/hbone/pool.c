@@ -77,14 +77,13 @@ make_key(uint8_t out[KEY_MAX], const struct pool_target *to, const char *own)
 static struct group *
 find_group(struct pool *p, const struct pool_target *to)
 {
-	const char *own = creds_own_id(p->creds);
 	uint8_t key[KEY_MAX];
 	struct group *g;
 	size_t len;
 
 	if (strlen(to->expected) > SPIFFE_ID_MAX)
 		return NULL;
-	len = make_key(key, to, own);
+	len = make_key(key, to, to->own->facts.id);
 	HASH_FIND(hh, p->groups, key, len, g);
 	if (g != NULL)
 		return g;
@@ -166,14 +165,18 @@ static enum tulle_err
 make_tunnel(struct pool *p, struct group *g, const struct pool_target *to, struct tunnel **ret)
 {
 	const struct tls_session_options options = { .server_name = to->sni, .expected = &to->expected, .expected_n = 1 };
-	struct tunnel *u = calloc(1, sizeof(*u));
-	enum tulle_err e;
+	struct tls_context *client;
+	struct tunnel *u;
+	enum tulle_err e = creds_client(p->creds, to->own, &client);
 
+	if (e != TULLE_OK)
+		return e;
+	u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return TULLE_ENOMEM;
 	u->pool = p;
 	u->group = g;
-	e = hbone_connect(&u->h, p->th, &to->addr, p->creds->client, &options, &tunnel_events);
+	e = hbone_connect(&u->h, p->th, &to->addr, client, &options, &tunnel_events);
 	if (e != TULLE_OK) {
 		free(u);
 		return e;
@@ -214,7 +217,7 @@ pool_open(struct pool *p, struct hstream *s, const struct pool_target *to, const
 	struct tunnel *u;
 	struct group *g;
 
-	if (creds_own_id(p->creds) == NULL || p->draining)
+	if (to->own == NULL || p->draining)
 		return TULLE_EUNAVAIL;
 	g = find_group(p, to);
 	if (g == NULL)

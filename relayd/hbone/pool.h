@@ -36,6 +36,7 @@ enum tulle_err pool_new(struct pool **ret, struct thread *th, struct creds *cred
 struct pool *pool_free(struct pool *p);
 
 struct pool_target {
+	const struct identity *own; /* as whom: one of the credentials' set; lent.  NULL: we are nobody */
 	struct addr addr;     /* of the tunnel's server: the workload's address and the HBONE port */
 	const char *expected; /* its SPIFFE ID; lent */
 	const char *sni;      /* NULL: none is sent; lent */
@@ -46,7 +47,7 @@ struct pool_target {
  * Opens a stream to <authority> through a tunnel to <to>.  opened() or
  * failed() follows, never from within.
  *
- *   TULLE_EUNAVAIL  we have no identity yet
+ *   TULLE_EUNAVAIL  there is nobody to speak as
  *   TULLE_ESYS      errno tells why (EMFILE, ENETUNREACH, ...)
  *   TULLE_ENOMEM, TULLE_ECRYPTO
  */

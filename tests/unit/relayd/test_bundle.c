@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "msg/msg.h"
 #include "unit.h"
 
@@ -83,5 +84,43 @@ START_TEST(what_is_not_sealed_is_refused)
 }
 END_TEST
 
+START_TEST(identities_and_their_users_stand_between_host_file_and_manifests)
+{
+	struct buf text = buf_new(1000);
+	struct manifest_file in[] = { { "tulle.yaml", "", 0 }, { "identities.yaml", "- x", 3 }, { BUNDLE_USERS, NULL, 0 },
+		{ "mesh.d/a.yaml", "", 0 } };
+	struct bundle out;
+	uint32_t uid;
+	int fd;
+
+	ck_assert_int_eq(bundle_put_user(&text, "cart", 7), TULLE_OK);
+	ck_assert_int_eq(bundle_put_user(&text, "cart 2", 8), TULLE_OK);
+	in[2].len = buf_len(&text);
+	ck_assert_int_eq(buf_append(&text, "", 1), TULLE_OK);
+	in[2].data = (const char *)buf_head(&text);
+	ck_assert_int_eq(bundle_pack(&fd, in, 4), TULLE_OK);
+	ck_assert_int_eq(bundle_unpack(&out, fd), TULLE_OK);
+	ck_assert_uint_eq(out.manifests, 3);
+	ck_assert_str_eq(bundle_identities(&out)->data, "- x");
+	ck_assert_int_eq(bundle_find_user(bundle_users(&out), "cart", &uid), TULLE_OK);
+	ck_assert_uint_eq(uid, 7);
+	ck_assert_int_eq(bundle_find_user(bundle_users(&out), "cart 2", &uid), TULLE_OK);
+	ck_assert_uint_eq(uid, 8);
+	ck_assert_int_eq(bundle_find_user(bundle_users(&out), "2", &uid), TULLE_ENOENT);
+	ck_assert_int_eq(bundle_find_user(bundle_users(&out), "car", &uid), TULLE_ENOENT);
+	bundle_free(&out);
+	close(fd);
+	buf_free(&text);
+	/* Without entries there are none, as in what earlier versions kept. */
+	ck_assert_int_eq(bundle_pack(&fd, &in[3], 1), TULLE_OK);
+	ck_assert_int_eq(bundle_unpack(&out, fd), TULLE_OK);
+	ck_assert_uint_eq(out.manifests, 1);
+	ck_assert_ptr_null(bundle_identities(&out));
+	ck_assert_ptr_null(bundle_users(&out));
+	bundle_free(&out);
+	close(fd);
+}
+END_TEST
+
 UNIT_MAIN("bundle", files_come_out_as_they_went_in, a_bundle_that_is_cut_or_lies_about_lengths_is_refused,
-    what_is_not_sealed_is_refused)
+    what_is_not_sealed_is_refused, identities_and_their_users_stand_between_host_file_and_manifests)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several services on one host: whose connection it is decides as whom it speaks."""
+import os
+
+import pytest
+
+import mesh
+import netns
+
+SERVICE, SERVICE6 = "10.96.0.1", "fd96::1"
+USERS = {"cart": 7911, "jobs": 7912, "stranger": 7913, "late": 7914}
+ALLOW = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: who, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: {0}}}}}
+  rules:
+  - from: [{{source: {{principals: [{1}]}}}}]
+"""
+ENTRIES = [{"serviceAccount": "shop/cart", "match": {"uid": str(USERS["cart"])}},
+           {"serviceAccount": "shop/jobs", "match": {"uid": str(USERS["jobs"])}}]
+
+
+def principal(account):
+    return f"mesh.test/ns/shop/sa/{account}"
+
+
+def tunnels(host, way="outbound"):
+    return [t for w in host.status()["relayd"]["relay"]["workers"] for t in w[way]]
+
+
+def callers(host):
+    """Who has a tunnel into this host."""
+    return {t.get("identity", "").rsplit("/", 1)[-1] for t in tunnels(host, "inbound")}
+
+
+def ask(host, who, url=f"http://{SERVICE}/", **kwargs):
+    uid = USERS[who]
+    return host.run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", "curl", "-sS", "--max-time",
+                    str(5 * mesh.PATIENCE), url, check=False, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Host a has many services, host b the one that they call, and which may be called by cart alone."""
+    with mesh.Mesh(f"o{os.getpid()}", ["a", "b"]) as m:
+        a, b = m["a"], m["b"]
+        a.identities(ENTRIES)
+        m.start_identities({"a": "shop/host", "b": "shop/db"})
+        m.manifest("shop.yaml", "---\n".join([
+            mesh.service("db", "shop", SERVICE, 80, 8080, [("db-1", b.ip, "db")]),
+            mesh.service("db6", "shop", SERVICE6, 80, 8080, [("db-6", b.ip6, "db")]),
+            mesh.service("own", "shop", "10.96.0.2", 80, 8080, [("own-1", a.ip, "own")])]))
+        allow = ALLOW.format("db", f'"{principal("cart")}"')
+        m.manifest("policy.yaml", allow + allow.replace("who", "who6").replace("app: db", "app: db6")
+                   + allow.replace("who", "whom").replace("app: db", "app: own"))
+        for host in (a, b):
+            host.run("ip", "-6", "route", "add", "fd96::/64", "dev", "eth0")
+            host.nginx(8080)
+            host.start_relay()
+        yield m
+
+
+@pytest.mark.parametrize("url", [f"http://{SERVICE}/", f"http://[{SERVICE6}]/", "http://10.96.0.2/"],
+                         ids=["v4", "v6", "same-host"])
+def test_who_calls_is_the_user_of_the_socket(pair, url):
+    """cart may, jobs may not, and whom no entry names is the host itself, who may not either."""
+    a = pair["a"]
+    assert ask(a, "cart", url).stdout.startswith("hello from ")
+    assert ask(a, "jobs", url).returncode != 0
+    assert ask(a, "stranger", url).returncode != 0
+    assert ask(a, "cart", url).stdout.startswith("hello from ")
+
+
+def test_each_identity_has_tunnels_of_its_own(pair):
+    a, b = pair["a"], pair["b"]
+    for who in ("cart", "jobs", "stranger"):
+        ask(a, who)
+    assert callers(b) >= {"cart", "jobs", "host"}
+
+
+def test_an_ipv6_socket_that_speaks_ipv4_is_told_as_any(pair):
+    """Java, and many others, know sockets of one kind only: "::ffff:10.96.0.1"."""
+    script = (f"import socket; s = socket.socket(socket.AF_INET6); s.settimeout(5); s.connect(('::ffff:{SERVICE}', 80)); "
+              "s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n'); print(b'hello from' in s.recv(4096) + s.recv(4096))")
+
+    def told(who):
+        return pair["a"].run("setpriv", f"--reuid={USERS[who]}", "--clear-groups", "--", "python3", "-c", script,
+                             check=False).stdout.strip()
+
+    assert told("cart") == "True"
+    assert told("jobs") != "True"
+
+
+def test_a_reload_changes_who_new_connections_are(pair):
+    """An entry comes, and goes: its user is somebody else from then on.  Without a certificate he is nobody."""
+    a = pair["a"]
+    assert ask(a, "late").returncode != 0
+    a.identities([*ENTRIES, {"serviceAccount": "shop/cart", "match": {"uid": str(USERS["late"])}}])
+    a.tulle("reload")
+    assert ask(a, "late").stdout.startswith("hello from ")
+    a.identities(ENTRIES)
+    a.tulle("reload")
+    assert ask(a, "late").returncode != 0
+
+
+def test_an_identity_without_a_certificate_is_not_replaced_by_another(pair):
+    """The relay knows the entry, and certd has not got it: the connection fails as no_identity, and nobody is called."""
+    a = pair["a"]
+    a.identities([*ENTRIES, {"serviceAccount": "shop/missing", "match": {"uid": str(USERS["late"])}}])
+    a.reload()  # the relay alone
+    before = len(a.daemons["relayd"].lines("outbound connection failed"))
+    assert ask(a, "late").returncode != 0
+    netns.wait_for(lambda: len(a.daemons["relayd"].lines("outbound connection failed")) > before, 5 * mesh.PATIENCE)
+    line = a.daemons["relayd"].lines("outbound connection failed")[-1]
+    assert line["reason"] == "no_identity" and line["as"] == "ns/shop/sa/missing"
+    a.identities(ENTRIES)
+    a.reload()
