@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/paths.h"
+#include "outside.h"
 
 #define ARGUMENTS_MAX 16
 
@@ -57,4 +59,38 @@ units_start_all(void)
 		"tulle-telemetryd.service", "tulle-relayd.service", "tulle-rules.service", "tulle-hold.service", NULL };
 
 	return units_run(start);
+}
+
+/* The value behind <key> on a line of its own, in <out>. */
+static void
+field(const char *text, const char *key, char out[64])
+{
+	const char *at = strstr(text, key);
+
+	out[0] = '\0';
+	if (at != NULL && (at == text || at[-1] == '\n'))
+		(void)sscanf(at + strlen(key), "=%63s", out);
+}
+
+bool
+units_state(const char *unit, char *out, size_t size)
+{
+	const char *const argv[] = { "systemctl", "show", "-p", "LoadState", "-p", "ActiveState", "-p", "SubState", "-p", "Result",
+		unit, NULL };
+	char active[64], sub[64], result[64], load[64];
+	char AUTO_FREE *text = NULL;
+
+	if (outside_run(argv, NULL, false, 4096, &text) != 0 || text == NULL)
+		return false;
+	field(text, "LoadState", load);
+	field(text, "ActiveState", active);
+	field(text, "SubState", sub);
+	field(text, "Result", result);
+	if (active[0] == '\0' || strcmp(active, "active") == 0)
+		return false;
+	if (strcmp(load, "loaded") != 0)
+		(void)snprintf(out, size, "%s", load);
+	else
+		(void)snprintf(out, size, "%s (%s, result: %s)", active, sub, result);
+	return true;
 }

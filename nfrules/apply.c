@@ -307,6 +307,8 @@ apply_verb(const struct config *c, const struct options *o)
 	} else {
 		status = apply_state(s, o, &undo);
 	}
+	if (status == EXIT_DONE)
+		lock_note(lock, true);
 	for (int f = 0; f < FAMILIES; f++)
 		ruleset_free(undo.before[f]);
 	state_free(s);

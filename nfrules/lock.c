@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -65,4 +68,14 @@ lock_take(int *ret_fd)
 	}
 	*ret_fd = fd_take(&fd);
 	return TULLE_OK;
+}
+
+void
+lock_note(int fd, bool steering)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), "%s %" PRId64 "\n", steering ? "applied" : "removed", clock_wall_sec());
+
+	if (fd == -1 || ftruncate(fd, 0) == -1 || pwrite(fd, text, (size_t)n, 0) != n)
+		return; /* a full disk: it is a hint, and an empty file is none */
 }

@@ -3,6 +3,8 @@
 #ifndef TULLE_NFRULES_LOCK_H
 #define TULLE_NFRULES_LOCK_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 #define LOCK_WAIT_SEC 20
@@ -21,5 +23,13 @@
  * Each has been said, and *ret_fd is untouched.
  */
 enum tulle_err lock_take(int *ret_fd);
+
+/*
+ * Writes into the lock's file whether the rules of this root should be there
+ * from now on, and since when: so that tulle doctor can tell rules that
+ * somebody else flushed from rules that were never there.  <fd> is
+ * lock_take()'s; -1 and failures do no harm but that.
+ */
+void lock_note(int fd, bool steering);
 
 #endif

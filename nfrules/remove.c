@@ -274,6 +274,8 @@ remove_verb(const struct options *o)
 		status = result(o, "not looked at", 0, EXIT_FAILED);
 	else
 		status = result(o, "nothing to remove", 0, EXIT_DONE);
+	if (status == EXIT_DONE && (!o->unless_closed || !fails_closed(&a)))
+		lock_note(lock, false);
 	actual_free(&a);
 	return status;
 }

@@ -452,8 +452,9 @@ run_report(void *owner, struct job *job)
 
 	pool_each(w->pool, add_outbound, out);
 	server_each(w->server, add_inbound, in);
-	j->done(j->arg, json_pack("{s:i, s:i, s:i, s:b, s:o, s:o}", "worker", (int)w->th.index, "flows", (int)w->flows.n,
-	    "sockets", (int)w->th.sockets, "draining", w->draining, "outbound", out, "inbound", in));
+	j->done(j->arg, json_pack("{s:i, s:i, s:i, s:b, s:o, s:o, s:o}", "worker", (int)w->th.index, "flows", (int)w->flows.n,
+	    "sockets", (int)w->th.sockets, "draining", w->draining, "outbound", out, "inbound", in,
+	    "failures", failures_json(&w->flows.failures)));
 	free(j);
 }
 

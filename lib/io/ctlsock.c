@@ -195,7 +195,7 @@ ctl_process(const char *name)
 	struct timespec cpu = { 0 };
 
 	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	return json_pack("{s:i, s:s, s:I, s:I, s:I, s:I}", "pid", (int)getpid(), "name", name, "cpu_ns",
+	return json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I}", "pid", (int)getpid(), "name", name, "version", TULLE_VERSION, "cpu_ns",
 	    (json_int_t)cpu.tv_sec * (json_int_t)NS_PER_SEC + cpu.tv_nsec, "rss_bytes", (json_int_t)resident_bytes(),
 	    "fds", (json_int_t)open_descriptors(), "started", (json_int_t)started_ns);
 }

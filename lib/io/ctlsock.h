@@ -13,7 +13,7 @@
  * is hung up on, never more.  Of the places for clients some are kept for
  * root and for the daemon's own user, and another user gets a few; who finds
  * no place is told so.  Every server answers "process" by itself,
- * unless its table has that command: {"pid","name","cpu_ns","rss_bytes",
+ * unless its table has that command: {"pid","name","version","cpu_ns","rss_bytes",
  * "fds","started"} (started: wall clock, nanoseconds), and "children", an
  * array of the same, where a program has more than one process.
  */

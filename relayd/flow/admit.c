@@ -66,6 +66,8 @@ flow_admitted(struct flow *f, const struct snapshot *snapshot, const char *peer_
 		return true;
 	}
 	events_count(f->flows->events, COUNT_AUTHZ_DENY);
+	if (d.policy != NULL)
+		failures_policy(&f->flows->failures, d.place.file, d.place.line, d.policy->meta.namespace, d.policy->meta.name, peer_id);
 	flow_log_refusal(f, f->inbound ? "inbound connection denied by policy" : "local connection denied by policy",
 	    authz_reason_text(d.reason), peer_id, &d.place);
 	return false;

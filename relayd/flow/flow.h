@@ -21,6 +21,7 @@
 
 #include "decide/balance.h"
 #include "events/write.h"
+#include "flow/failures.h"
 #include "flow/talk.h"
 #include "hbone/pool.h"
 #include "manifest/snapshot.h"
@@ -91,6 +92,7 @@ struct flows {
 	uint64_t log_ms;                     /* bucket of log lines about refusals */
 	unsigned int log_left;
 	unsigned int log_dropped;
+	struct failures failures;            /* the last ones, for status */
 };
 
 void flows_init(struct flows *fs, struct thread *th, struct creds *creds, struct pool *pool,

@@ -117,6 +117,7 @@ record_end(struct flow *f, enum event_outcome outcome, enum event_flag flag, enu
 		memcpy(ev->trace_id, words, sizeof(ev->trace_id));
 		memcpy(ev->span_id, &words[2], sizeof(ev->span_id));
 	}
+	failures_note(&f->flows->failures, ev, f->endpoint != NULL ? f->endpoint->identity : NULL);
 	if (f->series == NULL)
 		flow_count_opened(f); /* refused before it was open: counted all the same */
 	events_series_closed(f->series, outcome, ev->duration_ns);

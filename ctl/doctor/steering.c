@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* steering.c - are the steering rules in place, does nothing come before them, and who took them away? */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/paths.h"
+#include "doctor/doctor.h"
+#include "outside.h"
+
+#define DUMP_MAX (8u << 20)
+#define DIFFERENCES_SHOWN 4
+#define DRIFT 3  /* exit statuses of tulle-nfrules check */
+#define ABSENT 4
+
+/* Other makers of rules, by what they leave in a dump. */
+static const struct {
+	const char *sign, *name;
+} makers[] = { { "ufw-", "ufw" }, { "DOCKER", "docker" }, { "firewalld", "firewalld" }, { "KUBE-", "kube-proxy" },
+	{ "CNI-", "a CNI plugin" }, { "NETAVARK", "podman" }, { "LIBVIRT", "libvirt" }, { "f2b-", "fail2ban" } };
+
+/* "docker, ufw" of those whose signs are in a dump of all rules; "" if there are none. */
+static void
+name_makers(char *out, size_t size)
+{
+	static const char *const dumps[][4] = { { "nft", "list", "ruleset", NULL }, { "iptables-legacy-save", NULL },
+		{ "iptables-save", NULL } };
+	bool seen[ARRAY_LEN(makers)] = { false };
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(dumps); i++) {
+		char AUTO_FREE *text = NULL;
+
+		if (outside_run(dumps[i], NULL, false, DUMP_MAX, &text) != 0 || text == NULL)
+			continue;
+		for (size_t m = 0; m < ARRAY_LEN(makers); m++)
+			seen[m] = seen[m] || strstr(text, makers[m].sign) != NULL;
+	}
+	for (size_t m = 0; m < ARRAY_LEN(makers) && n < size; m++)
+		if (seen[m])
+			n += (size_t)snprintf(out + n, size - n, "%s%s", n > 0 ? ", " : "", makers[m].name);
+}
+
+/* Since when they should be there, as tulle-nfrules noted; 0: it did not say so. */
+static int64_t
+applied_at(void)
+{
+	char AUTO_FREE *text = NULL;
+	size_t len;
+	int64_t at;
+
+	if (file_read(paths_run("nfrules.lock"), 64, &text, &len) != TULLE_OK || sscanf(text, "applied %" SCNd64, &at) != 1)
+		return 0;
+	return at;
+}
+
+/* Are whole jumps of ours missing, rather than a rule that was changed? */
+static bool
+jumps_are_missing(const json_t *differences)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(differences, i, one)
+		if (strcmp(answer_text(one, "difference", ""), "missing") == 0 &&
+		    strstr(answer_text(one, "rule", ""), "-j TULLE_") != NULL)
+			return true;
+	return false;
+}
+
+static void
+say_flushed(struct doctor *d, int64_t at)
+{
+	char when[32] = "", who[160];
+	time_t t = (time_t)at;
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	name_makers(who, sizeof(who));
+	report_add(&d->report, BROKEN, "rules", "flushed: tulle-nfrules put the rules in place at %s, and something else has taken "
+	    "%s away since (nft flush ruleset, iptables -F, a restart of another firewall)%s%s: nothing is captured that they "
+	    "miss; tulle-nfrules apply, or systemctl restart tulle-rules, puts them back", when,
+	    d->answers.rules == ABSENT ? "all of them" : "some", who[0] != '\0' ? "; rules of others are here: " : "", who);
+}
+
+static void
+list_differences(struct doctor *d, const json_t *differences)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(differences, i, one) {
+		const char *what = answer_text(one, "difference", "?");
+
+		if (i == DIFFERENCES_SHOWN) {
+			report_add(&d->report, BROKEN, "rules", "and %zu more: tulle rules shows all", json_array_size(differences) - i);
+			return;
+		}
+		report_add(&d->report, BROKEN, "rules", "%s %s %s: %s %s%s", answer_text(one, "family", ""), answer_text(one, "table", ""),
+		    answer_text(one, "chain", ""), what, answer_text(one, "rule", ""),
+		    strcmp(what, "not-first") == 0 ? ": rules of others come before ours and may take the packets: tulle-nfrules apply "
+						     "puts it first"
+						   : "");
+	}
+}
+
+void
+check_steering(struct doctor *d)
+{
+	const json_t *differences = json_object_get(d->answers.rules_said, "differences");
+	int64_t at = applied_at();
+
+	if (at != 0 && (d->answers.rules == ABSENT || (d->answers.rules == DRIFT && jumps_are_missing(differences)))) {
+		say_flushed(d, at);
+		return;
+	}
+	look_rules(&d->report, &d->answers);
+	if (d->answers.rules == DRIFT)
+		list_differences(d, differences);
+}
