@@ -19,6 +19,8 @@ config_free(struct config *c)
 	identities_free(c->ids);
 	free(c->rules);
 	free(c->wanted);
+	free(c->only_ns);
+	free(c->only_sa);
 	free(c);
 	return NULL;
 }
@@ -63,6 +65,28 @@ wants(struct config *c, const char *ns, const char *sa, uint64_t ttl_ms)
 	}
 	c->wanted[c->n_wanted++] = (struct keeper_wanted){ ns, sa, ttl };
 	return true;
+}
+
+enum tulle_err
+config_only(struct config *c, const char *account)
+{
+	const char *slash = strchr(account, '/');
+	struct keeper_wanted first;
+	size_t at;
+
+	if (slash == NULL || c->only_ns != NULL)
+		return TULLE_EINVAL;
+	c->only_ns = strndup(account, (size_t)(slash - account));
+	c->only_sa = strdup(slash + 1);
+	if (c->only_ns == NULL || c->only_sa == NULL)
+		return TULLE_ENOMEM;
+	(void)wants(c, c->only_ns, c->only_sa, c->host->identity.ttl_ms);
+	for (at = 0; strcmp(c->wanted[at].ns, c->only_ns) != 0 || strcmp(c->wanted[at].sa, c->only_sa) != 0; at++)
+		continue;
+	first = c->wanted[at];
+	memmove(&c->wanted[1], &c->wanted[0], at * sizeof(c->wanted[0]));
+	c->wanted[0] = first;
+	return TULLE_OK;
 }
 
 static enum tulle_err

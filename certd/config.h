@@ -35,6 +35,7 @@ struct config {
 	struct keeper_wanted *wanted; /* owned: the default first, each once */
 	size_t n_wanted;
 	int64_t ttl_max; /* of the wanted, seconds */
+	char *only_ns, *only_sa; /* owned: what config_only() said */
 };
 
 /*
@@ -42,6 +43,13 @@ struct config {
  * every problem is a line of <problems>, which also has the warnings.
  */
 enum tulle_err config_read(struct config **ret, struct buf *problems);
+
+/*
+ * The one account that this host may have, "NS/SA": with identity.default:
+ * only it is the default, and wanted first.  At most once for a config.
+ * TULLE_EINVAL: no such text.  TULLE_ENOMEM.
+ */
+enum tulle_err config_only(struct config *c, const char *account);
 
 /* Takes NULL.  Always returns NULL. */
 struct config *config_free(struct config *c);

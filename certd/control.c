@@ -35,6 +35,8 @@ health(struct daemon *d, json_t *alarms)
 			        s->current == NULL ? "there was never a certificate" : renew_alarm_text(s->alarm), "reason",
 			        s->failure));
 	}
+	if (d->waiting[0] != '\0')
+		(void)json_array_append_new(alarms, json_pack("{ss ss ss}", "id", "-", "alarm", "no identity", "reason", d->waiting));
 	if (d->authority == NULL && !fleet_is_member(d->fleet))
 		return "not joined";
 	if (usable < n)
@@ -53,15 +55,19 @@ daemon_status(struct daemon *d)
 	int64_t now = clock_wall_sec();
 
 	if (d->authority != NULL) {
-		char pin[TEXT_BASE64URL(TOKEN_PIN)];
+		char pin[TEXT_BASE64URL(TOKEN_PIN)], root[7 + 2 * TOKEN_PIN + 1] = "sha256:";
 
 		(void)json_object_set_new(o, "cas", authority_status(d->authority, now));
 		(void)json_object_set_new(o, "members", members_status(d->store, now));
 		(void)json_object_set_new(o, "tokens", tokens_status(d->store, now));
 		(void)json_object_set_new(o, "root_pin",
 		    json_string(text_base64url(authority_pin(d->authority), TOKEN_PIN, pin)));
+		(void)text_hex(authority_pin(d->authority), TOKEN_PIN, root + 7);
+		(void)json_object_set_new(o, "root", json_string(root));
 		if (d->server != NULL)
 			(void)json_object_set_new(o, "server", authority_server_status(d->server));
+		if (d->issuers != NULL)
+			(void)json_object_set_new(o, "issuers", issuers_status(d->issuers));
 	} else {
 		(void)json_object_set_new(o, "member", fleet_status(d->fleet));
 	}

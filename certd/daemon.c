@@ -23,6 +23,7 @@
 #include "tls/issue.h"
 
 #define ADVANCE_MAX (INT64_C(24) * 3600) /* seconds: clocks jump */
+#define ADVANCE_PODS 10 /* seconds, where pods may come and go */
 
 /* ---- before privileges go ---- */
 
@@ -165,11 +166,56 @@ fleet_is_back(void *arg)
 	keeper_kick(d->keeper);
 }
 
-static enum tulle_err
-want(struct daemon *d, const struct config *c)
+/* Why nothing is there; NULL: nothing is known to be wrong. */
+static void
+wait_for(struct daemon *d, const char *why)
 {
+	(void)snprintf(d->waiting, sizeof(d->waiting), "%s", why != NULL ? why : "");
+	if (d->workload != NULL)
+		workload_waiting(d->workload, d->waiting);
+}
+
+static void
+fleet_is_waiting(void *arg, const char *why)
+{
+	struct daemon *d = arg;
+	char text[sizeof(d->waiting)];
+
+	(void)snprintf(text, sizeof(text), "this host has not joined yet: %.280s", why);
+	if (!fleet_is_member(d->fleet))
+		wait_for(d, text);
+}
+
+/* identity.default: only.  Of several accounts none is taken: which one speaks for the host is not ours to choose. */
+static enum tulle_err
+choose_only(struct daemon *d, struct config *c)
+{
+	const json_t *accounts = d->fleet != NULL ? fleet_accounts(d->fleet) : NULL;
+	const size_t n = json_array_size(accounts);
+	char text[200];
+
+	if (!c->host->identity.default_only || c->only_ns != NULL)
+		return TULLE_OK;
+	if (n == 1)
+		return config_only(c, json_string_value(json_array_get(accounts, 0)));
+	(void)snprintf(text, sizeof(text),
+	    "identity.default is \"only\", but this host may have %zu accounts: name one of them in %.80s", n,
+	    paths_etc("tulle.yaml"));
+	log_error("there is no default identity", LF_STR("reason", text));
+	wait_for(d, text);
+	return TULLE_OK;
+}
+
+static enum tulle_err
+want(struct daemon *d, struct config *c)
+{
+	enum tulle_err e;
+
 	if (d->td[0] == '\0')
 		return TULLE_OK; /* not joined yet: nobody can say what the identities are called */
+	e = choose_only(d, c);
+	if (e)
+		return e;
 	return keeper_want(d->keeper, d->td, c->wanted, c->n_wanted);
 }
 
@@ -183,16 +229,18 @@ fleet_is_joined(void *arg)
 		log_notice("this host's own authority is laid down: it has joined a fleet");
 		timer_clear(d->loop, &d->advance);
 		d->server = authority_server_free(d->server);
+		d->issuers = issuers_free(d->issuers);
 		d->authority = authority_close(d->authority);
 	}
 	(void)snprintf(d->td, sizeof(d->td), "%s", fleet_td(d->fleet));
+	wait_for(d, NULL);
 	if (keeper_roots(d->keeper, d->td, roots.p, roots.len) != TULLE_OK || want(d, d->config) != TULLE_OK)
 		log_error("the identities of this host could not be set up");
 	keeper_kick(d->keeper);
 }
 
 static const struct fleet_handler fleet_handler = { .certificate = fleet_certificate, .failed = fleet_failed,
-	.back = fleet_is_back, .joined = fleet_is_joined };
+	.back = fleet_is_back, .waiting = fleet_is_waiting, .joined = fleet_is_joined };
 
 /* ---- the authority ---- */
 
@@ -210,12 +258,16 @@ advance(struct timer *t)
 	struct daemon *d = CONTAINER_OF(t, struct daemon, advance);
 	int64_t now = now_sec();
 	int64_t next = authority_advance(d->authority, leaf_max(d->config), now);
-	int64_t tokens = tokens_expire(d->store, now);
+	int64_t tokens = tokens_expire(d->store, now), pods = pods_expire(d->store, now);
 
 	if (tokens < next)
 		next = tokens;
+	if (pods < next)
+		next = pods;
 	if (next - now > ADVANCE_MAX)
 		next = now + ADVANCE_MAX;
+	if (d->config->host->authority.kubernetes.n > 0 && next - now > ADVANCE_PODS)
+		next = now + ADVANCE_PODS;
 	timer_set(d->loop, &d->advance, next > now ? (uint64_t)(next - now) * 1000 : 1000, advance);
 }
 
@@ -245,7 +297,13 @@ listen_authority(struct daemon *d)
 
 	if (!at->on)
 		return TULLE_OK;
-	e = authority_server_new(&d->server, d->loop, &at->at, d->authority, d->store, d->td, leaf_max(d->config));
+	e = issuers_new(&d->issuers, d->loop, d->dir);
+	if (e == TULLE_OK)
+		e = issuers_config(d->issuers, d->config->host->authority.kubernetes.items, d->config->host->authority.kubernetes.n);
+	if (e)
+		return e;
+	e = authority_server_new(&d->server, d->loop, &at->at, d->authority, d->store, d->issuers, d->td,
+	    leaf_max(d->config));
 	if (e)
 		(void)fprintf(stderr, "tulle-certd: cannot listen for other hosts at %s: %s; authority.listen in %s says where\n",
 		    at->at.family != 0 ? addr_format(&at->at, text) : "the authority's port",
@@ -268,6 +326,19 @@ start_authority(struct daemon *d, struct buf *error)
 	return e;
 }
 
+/* As identity.join says. */
+static enum tulle_err
+join_by_itself(struct daemon *d, const struct config *c)
+{
+	const struct host_config *h = c->host;
+
+	if (h->identity.join.address == NULL)
+		return fleet_join_by_itself(d->fleet, NULL);
+	return fleet_join_by_itself(d->fleet,
+	    &(struct fleet_auto){ .address = h->identity.join.address, .pin = h->identity.join.root.hash,
+	        .token_file = h->identity.join.token_file, .td = c->td_given ? h->trust_domain : NULL });
+}
+
 static enum tulle_err
 start_source(struct daemon *d, struct buf *error)
 {
@@ -285,8 +356,11 @@ start_source(struct daemon *d, struct buf *error)
 			e = TULLE_EINVAL;
 		}
 	}
+	if (e == TULLE_OK)
+		e = join_by_itself(d, d->config);
 	if (e == TULLE_OK && !fleet_is_member(d->fleet))
-		log_notice("this host has not joined yet: tulle join TOKEN");
+		log_notice(d->config->host->identity.join.address != NULL ? "this host has not joined yet: it will, by itself"
+		                                                          : "this host has not joined yet: tulle join TOKEN");
 	return e;
 }
 
@@ -386,6 +460,7 @@ daemon_start(struct daemon *d)
 		e = ctl_serve_fd(&d->ctl, d->loop, fd_take(&d->ctl_fd), "tulle-certd", daemon_commands, d);
 	if (e)
 		return e;
+	workload_waiting(d->workload, d->waiting);
 	if (notify_watchdog_ms() > 0)
 		feed(&d->watchdog);
 	notify_send("READY=1");
@@ -401,6 +476,7 @@ daemon_stop(struct daemon *d)
 	d->ctl = ctl_server_free(d->ctl);
 	d->workload = workload_free(d->workload);
 	d->server = authority_server_free(d->server);
+	d->issuers = issuers_free(d->issuers);
 	d->fleet = fleet_free(d->fleet);
 	d->keeper = keeper_free(d->keeper);
 	if (d->loop != NULL) {
@@ -452,6 +528,12 @@ daemon_reload(struct daemon *d, struct buf *error)
 		config_free(fresh);
 		return e;
 	}
+	if (d->issuers != NULL)
+		e = issuers_config(d->issuers, fresh->host->authority.kubernetes.items, fresh->host->authority.kubernetes.n);
+	if (e == TULLE_OK && d->fleet != NULL)
+		e = join_by_itself(d, fresh);
+	if (e)
+		log_error("the new configuration is in force only in part", LF_ERR(e));
 	d->config = fresh;
 	workload_config(d->workload, fresh);
 	config_free(old);

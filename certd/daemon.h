@@ -21,6 +21,8 @@
 #include "agent/fleet.h"
 #include "agent/keeper.h"
 #include "authority/authority.h"
+#include "authority/issuers.h"
+#include "authority/pods.h"
 #include "authority/server.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -35,6 +37,7 @@ struct daemon {
 	struct config *config;
 	struct store *store;
 	struct authority *authority; /* NULL on a member */
+	struct issuers *issuers; /* NULL on a member */
 	struct authority_server *server; /* NULL on a member, or when off */
 	struct fleet *fleet;         /* NULL where there is an authority of its own */
 	struct keeper *keeper;
@@ -46,6 +49,7 @@ struct daemon {
 	int workload_fd, ctl_fd; /* listening, made while still privileged; -1 once handed on */
 	struct timer advance;    /* of the authority's CAs */
 	struct timer watchdog;
+	char waiting[320]; /* why there is no identity yet; "" if nothing is known to be wrong */
 	bool stopping;
 };
 

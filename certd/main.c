@@ -12,6 +12,7 @@
 
 #include "base/cli.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "daemon.h"
 #include "io/notify.h"
 #include "io/privileges.h"
@@ -69,6 +70,13 @@ read_config(struct daemon *d)
 	buf_free(&problems);
 	if (e == TULLE_OK)
 		log_set_threshold(d->config->host->log_level);
+	if (e == TULLE_OK && d->config->host->identity.source == IDENTITY_SPIFFE) {
+		(void)fprintf(stderr,
+		    "tulle-certd: identity.source in %s is spiffe: the identities of this host come from another agent, and tulle-certd "
+		    "has nothing to do here\n",
+		    paths_etc("tulle.yaml"));
+		e = TULLE_EINVAL;
+	}
 	return e;
 }
 

@@ -273,10 +273,12 @@ files_read(struct files *f, bool must, int *ret_fd, char **ret_text)
 }
 
 enum tulle_err
-files_dial_identity(int *ret_fd)
+files_dial_identity(const char *socket, int *ret_fd)
 {
 	const char *env = getenv("SPIFFE_ENDPOINT_SOCKET");
 
+	if (socket != NULL)
+		return sock_connect_unix(ret_fd, socket);
 	if (env == NULL || *env == '\0')
 		return sock_connect_unix(ret_fd, paths_run("identity/workload.sock"));
 	if (strncmp(env, UNIX_PREFIX, strlen(UNIX_PREFIX)) != 0 || env[strlen(UNIX_PREFIX)] != '/') {

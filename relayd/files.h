@@ -41,10 +41,11 @@ enum tulle_err files_read(struct files *f, bool must, int *ret_fd, char **ret_te
 enum tulle_err files_addresses(struct files *f, bool *ret_changed);
 
 /*
- * Connects to the Workload API: SPIFFE_ENDPOINT_SOCKET (unix:///path) if it
- * is set, else paths_run("identity/workload.sock").  As sock_connect_unix();
+ * Connects to the Workload API: at <socket>, a path, or if that is NULL at
+ * SPIFFE_ENDPOINT_SOCKET (unix:///path), or if that is not set either at
+ * paths_run("identity/workload.sock").  As sock_connect_unix();
  * TULLE_EINVAL: the variable names no Unix socket.
  */
-enum tulle_err files_dial_identity(int *ret_fd);
+enum tulle_err files_dial_identity(const char *socket, int *ret_fd);
 
 #endif

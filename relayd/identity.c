@@ -14,6 +14,19 @@ struct identity_client {
 	uint64_t generation;
 };
 
+/*
+ * Whoever no entry matches speaks as the default or as nobody, never as the workload that happens to come first.  But
+ * another agent's first is the one it means: that is what the Workload API says of the order.
+ */
+static void
+choose_default(struct identity_set *set, const struct host_config *c)
+{
+	if (c->identity.default_only)
+		identity_set_choose_only(set);
+	else if (c->identity.default_name != NULL || c->identity.source != IDENTITY_SPIFFE)
+		identity_set_choose_default(set, c->identity.default_name);
+}
+
 static bool
 on_update(void *arg, const struct workload_update *u)
 {
@@ -29,8 +42,7 @@ on_update(void *arg, const struct workload_update *u)
 		    LF_STR("reason", why != SVID_OK ? svid_reason_phrase(why) : NULL));
 		return false;
 	}
-	/* Whoever no entry matches speaks as the default or as nobody, never as the workload that happens to come first. */
-	identity_set_choose_default(set, s->config->identity.default_name);
+	choose_default(set, s->config);
 	s->generation++;
 	s->events.update(s->arg, set);
 	(void)identity_set_unref(set);

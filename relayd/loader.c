@@ -26,7 +26,9 @@ warn_unchanged(const struct host_config *now, const struct host_config *next, co
 		const char *field;
 		bool same;
 	} table[] = {
-		{ "identity.default", same_text(now->identity.default_name, next->identity.default_name) },
+		{ "identity.default", same_text(now->identity.default_name, next->identity.default_name) &&
+		        now->identity.default_only == next->identity.default_only },
+		{ "identity.socket", same_text(now->identity.socket, next->identity.socket) },
 		{ "capture.outbound", now->capture.outbound == next->capture.outbound },
 		{ "capture.inbound", now->capture.inbound == next->capture.inbound },
 		{ "relay.workers", now->relay.workers == next->relay.workers },
@@ -72,6 +74,22 @@ load_identities(struct identities **ret, const struct bundle *b, struct problems
 	return e == TULLE_OK ? identities_resolve(*ret, user_of_bundle, &users, problems) : e;
 }
 
+/* The account that an identity has and no file names; "ns/NS/sa/SA", as identity.default would have it. */
+static enum tulle_err
+name_account(const struct loader *l, struct host_config *host)
+{
+	const char *ns = l->account + strlen("ns/");
+	const char *slash;
+
+	if (l->account[0] == '\0' || host->identity.default_name != NULL)
+		return TULLE_OK;
+	slash = strchr(ns, '/');
+	host->identity.default_name = l->account;
+	host->identity.default_namespace = arena_text(&host->arena, ns, (size_t)(slash - ns));
+	host->identity.default_account = slash + strlen("/sa/");
+	return host->identity.default_namespace != NULL ? TULLE_OK : TULLE_ENOMEM;
+}
+
 static enum tulle_err
 load(struct loader *l, const struct bundle *b, const struct wire_config *c, struct problems *problems)
 {
@@ -88,7 +106,9 @@ load(struct loader *l, const struct bundle *b, const struct wire_config *c, stru
 	if (!host->trust_domain_given && l->trust_domain[0] != '\0')
 		host->trust_domain = l->trust_domain;
 	in.host = host;
-	e = load_identities(&in.identities, b, problems);
+	e = name_account(l, host);
+	if (e == TULLE_OK)
+		e = load_identities(&in.identities, b, problems);
 	if (e == TULLE_OK)
 		e = snapshot_load(&fresh, &in, problems);
 	if (e != TULLE_OK)
@@ -98,6 +118,7 @@ load(struct loader *l, const struct bundle *b, const struct wire_config *c, stru
 		l->snapshot = fresh;
 		l->trust_domain_given = host->trust_domain_given;
 		memcpy(l->made_with, l->trust_domain, sizeof(l->made_with));
+		memcpy(l->made_for, l->account, sizeof(l->made_for));
 	}
 	(void)host_config_free(host);
 	return e;
@@ -119,9 +140,11 @@ loader_take(struct loader *l, struct bundle *files, struct wire_config *where, s
 }
 
 enum tulle_err
-loader_follow(struct loader *l, const char *id, size_t len, struct problems *problems, bool *ret_changed)
+loader_follow(struct loader *l, const char *id, size_t len, bool speaks, struct problems *problems, bool *ret_changed)
 {
 	struct spiffe_id own;
+	struct spiffe_account a;
+	bool same_domain, same_account;
 	enum tulle_err e;
 
 	*ret_changed = false;
@@ -129,7 +152,13 @@ loader_follow(struct loader *l, const char *id, size_t len, struct problems *pro
 		return TULLE_EINVAL;
 	memcpy(l->trust_domain, own.td, own.td_len);
 	l->trust_domain[own.td_len] = '\0';
-	if (l->snapshot == NULL || l->trust_domain_given || strcmp(l->trust_domain, l->made_with) == 0)
+	if (speaks && spiffe_account(&a, &own)) {
+		memcpy(l->account, own.path + 1, own.path_len - 1);
+		l->account[own.path_len - 1] = '\0';
+	}
+	same_domain = l->trust_domain_given || strcmp(l->trust_domain, l->made_with) == 0;
+	same_account = strcmp(l->account, l->made_for) == 0;
+	if (l->snapshot == NULL || (same_domain && same_account))
 		return TULLE_OK;
 	e = load(l, &l->files, l->where, problems);
 	*ret_changed = e == TULLE_OK;

@@ -23,6 +23,8 @@ struct loader {
 	struct wire_config *where;            /* and this host's addresses; owned */
 	char trust_domain[SPIFFE_TD_MAX + 1]; /* of our own identity; "" until it is here */
 	char made_with[SPIFFE_TD_MAX + 1];    /* what <trust_domain> was when the snapshot was made */
+	char account[SPIFFE_ID_MAX + 1];      /* "ns/NS/sa/SA" of our default identity, where no file names it; "" */
+	char made_for[SPIFFE_ID_MAX + 1];     /* what <account> was when the snapshot was made */
 	bool trust_domain_given;              /* the files name one */
 };
 
@@ -38,12 +40,16 @@ enum tulle_err loader_take(struct loader *l, struct bundle *files, struct wire_c
 
 /*
  * Where the files name no trust domain it is that of our own identity: certd
- * makes one up for a host of its own.  <id> is that identity; if its trust
- * domain is another than before, the snapshot is made again: who is expected
- * where depends on it.  *ret_changed: l->snapshot is another.  On failure
+ * makes one up for a host of its own.  Where they name no default identity
+ * either, but it is known all the same (<speaks>: identity.default: only),
+ * this host is of its namespace: so a pod's policies apply to it.  <id> is
+ * that identity; if trust domain or account are others than before, the
+ * snapshot is made again: who is expected where, and which policies are
+ * ours, depends on them.  *ret_changed: l->snapshot is another.  On failure
  * the old snapshot stays, why is in <problems>, and the next call tries
  * again.  TULLE_EINVAL, TULLE_ENOMEM.
  */
-enum tulle_err loader_follow(struct loader *l, const char *id, size_t len, struct problems *problems, bool *ret_changed);
+enum tulle_err loader_follow(struct loader *l, const char *id, size_t len, bool speaks, struct problems *problems,
+    bool *ret_changed);
 
 #endif

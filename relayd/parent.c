@@ -66,7 +66,7 @@ on_dial(struct parent *p)
 {
 	struct wire_identity answer_body = { 0 };
 	int AUTO_FD fd = -1;
-	enum tulle_err e = files_dial_identity(&fd);
+	enum tulle_err e = files_dial_identity(p->start->config->identity.socket, &fd);
 
 	if (e != TULLE_OK)
 		answer_body.error = e == TULLE_ENOENT ? ENOENT : e == TULLE_EUNAVAIL ? ECONNREFUSED : errno;

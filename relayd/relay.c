@@ -158,12 +158,13 @@ on_config(struct relay *r, struct msg *m)
 }
 
 /*
- * Our trust domain became known, or is another now.  If the files in force
+ * Our trust domain became known, or is another now; or, if <own> speaks for this host without being named in a file, its
+ * account did.  If the files in force
  * cannot be loaded under it nobody asked who could be told, so the parent
  * is: its status shows it until the next good reload.
  */
 static void
-follow_trust_domain(struct relay *r, const struct identity *own)
+follow_identity(struct relay *r, const struct identity *own, bool speaks)
 {
 	struct problems *problems = calloc(1, sizeof(*problems));
 	bool changed;
@@ -174,11 +175,11 @@ follow_trust_domain(struct relay *r, const struct identity *own)
 		return;
 	}
 	problems_init(problems);
-	e = loader_follow(&r->loader, own->facts.id, own->facts.id_len, problems, &changed);
+	e = loader_follow(&r->loader, own->facts.id, own->facts.id_len, speaks, problems, &changed);
 	if (e == TULLE_OK && changed)
 		put_in_force(r);
 	if (e != TULLE_OK) {
-		log_error("configuration cannot be loaded under the trust domain of our identity: the old one stays",
+		log_error("configuration cannot be loaded under the trust domain and account of our identity: the old one stays",
 		    LF_STR("id", own->facts.id), LF_ERR(e));
 		if (problems->errors == 0)
 			problem_error(problems, (struct place){ .file = "configuration" }, NULL, "%s", tulle_strerror(e));
@@ -190,6 +191,15 @@ follow_trust_domain(struct relay *r, const struct identity *own)
 
 /* ---- identity ------------------------------------------------------------------ */
 
+static const char *
+no_default(const struct relay *r)
+{
+	if (r->start->config->identity.default_only)
+		return "identity.default is \"only\", but this host has several identities";
+	return r->start->config->identity.default_name != NULL ? "what identity.default names has no certificate"
+	                                                       : "identity.default is not set";
+}
+
 static void
 on_identity(void *arg, struct identity_set *set)
 {
@@ -198,7 +208,8 @@ on_identity(void *arg, struct identity_set *set)
 
 	(void)identity_set_unref(r->set);
 	r->set = identity_set_ref(set);
-	follow_trust_domain(r, set->n > 0 ? set->items[0] : NULL); /* all of them are of this host's trust domain */
+	/* All of them are of this host's trust domain; items[0] is <first>, if there is one. */
+	follow_identity(r, set->n > 0 ? set->items[0] : NULL, first != NULL && r->start->config->identity.default_name == NULL);
 	events_count(r->counters, COUNT_IDENTITY_UPDATE);
 	events_set(r->counters, COUNT_EXPIRY_LEAF, first != NULL ? (uint64_t)first->facts.not_after : 0);
 	events_set(r->counters, COUNT_EXPIRY_ANCHOR,
@@ -210,8 +221,7 @@ on_identity(void *arg, struct identity_set *set)
 	    LF_UINT("generation", set->generation));
 	if (first == NULL)
 		log_warn("no identity for connections of this host: those into the mesh fail",
-		    LF_STR("reason", r->start->config->identity.default_name != NULL ? "what identity.default names has no certificate" :
-		                                                                "identity.default is not set"),
+		    LF_STR("reason", no_default(r)),
 		    LF_STR("default", r->start->config->identity.default_name));
 	update_ready(r);
 }

@@ -72,6 +72,20 @@ start_signing(struct fleet *f)
 	}
 }
 
+/* A pod whose certificate has expired has a better proof than its old key. */
+static bool
+joins_instead(struct fleet *f)
+{
+	char *jwt = node_expired(f) ? fleet_auto_jwt(f) : NULL;
+
+	if (jwt == NULL)
+		return false;
+	explicit_bzero(jwt, strlen(jwt));
+	free(jwt);
+	f->self.again = true;
+	return true;
+}
+
 static void
 look(struct fleet *f)
 {
@@ -79,10 +93,12 @@ look(struct fleet *f)
 
 	if (f->dead)
 		fleet_hang_up(f);
+	if (fleet_auto_due(f, now))
+		fleet_auto_start(f);
 	if (!f->joining && f->node.joined) {
 		bool renew = now >= f->node.renew_at || node_expired(f);
 
-		if (renew && !f->renewing && now >= f->retry_at && TAILQ_EMPTY(&f->asked))
+		if (renew && !f->renewing && now >= f->retry_at && TAILQ_EMPTY(&f->asked) && !f->self.again && !joins_instead(f))
 			start_renewal(f);
 		if (!f->renewing && node_expired(f))
 			fleet_fail_orders(f, &f->waiting, f->error[0] != '\0' ? f->error : "the node's certificate has expired");
@@ -97,6 +113,8 @@ look(struct fleet *f)
 	} else if (!f->joining) {
 		fleet_fail_orders(f, &f->waiting, "this host has not joined yet");
 	}
+	if (f->self.host != NULL && (!f->node.joined || f->self.again) && f->self.at - now < next)
+		next = f->self.at > now ? f->self.at - now : 10;
 	/* The callbacks above may have asked for an earlier look. */
 	if (!timer_active(&f->tick))
 		timer_set(f->loop, &f->tick, (uint64_t)next, due);
@@ -139,6 +157,8 @@ fleet_free(struct fleet *f)
 	fleet_fail_orders(f, &f->asked, NULL);
 	key_unref(f->next);
 	node_unload(&f->node);
+	fleet_auto_clear(f);
+	fleet_forget_token(f);
 	explicit_bzero(&f->token, sizeof(f->token));
 	free(f);
 	return NULL;
@@ -162,6 +182,12 @@ fleet_roots(const struct fleet *f)
 	return (struct der){ buf_head(&f->node.roots), buf_len(&f->node.roots) };
 }
 
+const json_t *
+fleet_accounts(const struct fleet *f)
+{
+	return f->node.accounts;
+}
+
 json_t *
 fleet_status(const struct fleet *f)
 {
@@ -169,7 +195,8 @@ fleet_status(const struct fleet *f)
 	json_t *o;
 
 	if (!f->node.joined)
-		return json_pack("{sb}", "joined", 0);
+		return json_pack("{sb sb ss sI}", "joined", 0, "by_itself", f->self.host != NULL, "failure", f->self.failure,
+		    "failures", (json_int_t)f->self.failures);
 	o = json_pack("{sb ss ss ss sI sI ss sI}", "joined", 1, "authority", addr_format(&f->node.authority, where), "node",
 	    f->node.identity->facts.id, "serial", f->node.identity->facts.serial, "remaining",
 	    (json_int_t)(f->node.identity->facts.not_after - clock_wall_sec()), "last_success", (json_int_t)f->last_success,

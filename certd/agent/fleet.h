@@ -30,6 +30,8 @@ struct fleet_handler {
 	void (*failed)(void *arg, const char *id, const char *why);
 	/* The authority answers again after a failure. */
 	void (*back)(void *arg);
+	/* Joining by itself has failed, and is tried again. */
+	void (*waiting)(void *arg, const char *why);
 	/* Joined: fleet_td() is known from now on. */
 	void (*joined)(void *arg);
 };
@@ -53,6 +55,21 @@ struct fleet *fleet_free(struct fleet *f);
 enum tulle_err fleet_join(struct fleet *f, const struct token *t, const char *td,
     void (*done)(void *arg, const char *error), void *arg);
 
+/* How a host joins without being told to; lent. */
+struct fleet_auto {
+	const char *address;    /* "HOST:PORT" of the authority */
+	const uint8_t *pin;     /* TOKEN_PIN bytes */
+	const char *token_file; /* read anew each time: somebody keeps it fresh */
+	const char *td;         /* as fleet_join() */
+};
+
+/*
+ * From now on it joins whenever it is not a member, and again when the
+ * authority does not know it any more; a service account's token in the file
+ * is shown at renewals too.  NULL: not any more.  TULLE_ENOMEM.
+ */
+enum tulle_err fleet_join_by_itself(struct fleet *f, const struct fleet_auto *a);
+
 bool fleet_is_member(const struct fleet *f);
 
 /* The trust domain; NULL before joining. */
@@ -60,6 +77,9 @@ const char *fleet_td(const struct fleet *f);
 
 /* Its roots; only after joining.  Lent. */
 struct der fleet_roots(const struct fleet *f);
+
+/* "ns/sa" of what this host may ask for; only after joining.  Lent until the next answer of the authority. */
+const json_t *fleet_accounts(const struct fleet *f);
 
 /* Orders a certificate; the answer comes through the handler, never from within this call. */
 void fleet_order(struct fleet *f, const char *id, int64_t ttl, const uint8_t *csr, size_t len);

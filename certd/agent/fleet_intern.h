@@ -8,6 +8,7 @@
  *   fleet_join.c   Join: this host becomes a member
  *   fleet_sign.c   Sign: certificates that the keeper ordered
  *   fleet_renew.c  Renew: the node's own certificate
+ *   fleet_auto.c   joining without being told to
  */
 #ifndef TULLE_CERTD_AGENT_FLEET_INTERN_H
 #define TULLE_CERTD_AGENT_FLEET_INTERN_H
@@ -19,11 +20,12 @@
 #include "base/addr.h"
 #include "base/buf.h"
 #include "grpc/client.h"
+#include "http/resolve.h"
 #include "proto/authority.pb-c.h"
 
 #define FLEET_CALL_MS 10000 /* one call, and making a connection */
 #define FLEET_CSR_MAX 16384
-#define FLEET_WHY 160 /* a reason in words */
+#define FLEET_WHY 320 /* a reason in words */
 
 /* A certificate that the keeper wants. */
 struct order {
@@ -53,6 +55,7 @@ struct fleet {
 	struct orders waiting, asked; /* asked: the call under way is for these */
 
 	struct token token; /* being redeemed */
+	char *jwt;          /* shown instead; owned, NULL: none */
 	bool joining;
 	char expected_td[SPIFFE_TD_MAX + 1]; /* of the join; "": any */
 	void (*join_done)(void *arg, const char *error);
@@ -64,6 +67,19 @@ struct fleet {
 	int64_t retry_at;
 	int64_t last_success; /* seconds; 0: never */
 	int64_t skew;         /* the authority's clock minus ours */
+
+	/* Joining by itself. */
+	struct {
+		char *host, *file; /* owned; NULL: it does not */
+		uint16_t port;
+		uint8_t pin[TOKEN_PIN];
+		char td[SPIFFE_TD_MAX + 1]; /* "": any */
+		struct resolve *resolve;    /* under way */
+		bool again;                 /* a member whose authority does not know it any more */
+		unsigned int failures;
+		int64_t at;                 /* milliseconds since the epoch: not before */
+		char failure[FLEET_WHY];
+	} self;
 };
 
 /* ---- fleet.c ---- */
@@ -102,11 +118,18 @@ fleet_bytes(const struct buf *b)
 
 /* ---- fleet_join.c ---- */
 
+/* As fleet_join(), but with the token <jwt> of a service account; of <t> only pin and authority count. */
+enum tulle_err fleet_join_jwt(struct fleet *f, const struct token *t, const char *jwt, const char *td,
+    void (*done)(void *arg, const char *error), void *arg);
+
 /* The connection FOR_JOIN is there. */
 void fleet_join_ready(struct fleet *f);
 
 /* Ends the join under way, if there is one, and tells who asked; <error> NULL: it worked. */
 void fleet_finish_join(struct fleet *f, const char *error);
+
+/* Wipes what the join under way shows. */
+void fleet_forget_token(struct fleet *f);
 
 /* ---- fleet_sign.c ---- */
 
@@ -126,5 +149,21 @@ void fleet_late_ready(struct fleet *f);
 
 /* Ends the renewal under way, if there is one; it is tried again later. */
 void fleet_renewal_failed(struct fleet *f, const char *why);
+
+/* ---- fleet_auto.c ---- */
+
+/* The token of a service account that tokenFile holds now; the caller's to wipe and free().  NULL: none, or of the other kind. */
+char *fleet_auto_jwt(const struct fleet *f);
+
+/* Is it time to join? */
+bool fleet_auto_due(const struct fleet *f, int64_t now);
+
+/* Joins; what comes of it is kept in f->self. */
+void fleet_auto_start(struct fleet *f);
+
+/* The authority refuses the node's certificate: joining again may help. */
+void fleet_auto_again(struct fleet *f);
+
+void fleet_auto_clear(struct fleet *f);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* fleet_join.c - Join: this host becomes a member, by a token. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,16 @@
 #define JOIN_PLACEHOLDER SPIFFE_SCHEME "join/tulle/node" /* the authority names the node */
 
 void
+fleet_forget_token(struct fleet *f)
+{
+	explicit_bzero(&f->token, sizeof(f->token));
+	if (f->jwt != NULL)
+		explicit_bzero(f->jwt, strlen(f->jwt));
+	free(f->jwt);
+	f->jwt = NULL;
+}
+
+void
 fleet_finish_join(struct fleet *f, const char *error)
 {
 	void (*done)(void *, const char *) = f->join_done;
@@ -23,10 +34,10 @@ fleet_finish_join(struct fleet *f, const char *error)
 	f->joining = false;
 	f->join_done = NULL;
 	f->next = key_unref(f->next);
-	explicit_bzero(&f->token, sizeof(f->token));
+	fleet_forget_token(f);
 	f->dead = true; /* the next connection is the node's */
 	fleet_soon(f);
-	if (error != NULL)
+	if (error != NULL && f->self.host == NULL) /* who joins by itself says it less often */
 		log_warn("joining failed", LF_STR("reason", error));
 	done(f->join_arg, error);
 	if (error == NULL)
@@ -55,6 +66,10 @@ join_answer(void *arg, const uint8_t *p, size_t n)
 		    &(struct node_news){ m->node_chain.data, m->node_chain.len, b->roots.data, b->roots.len, m->trust_domain,
 		        (const char *const *)m->accounts, m->n_accounts },
 		    f->next, fleet_now_ms());
+		if (e == TULLE_OK) {
+			f->failures = 0;
+			f->retry_at = 0;
+		}
 		fleet_finish_join(f, e == TULLE_OK ? NULL : e == TULLE_EINVAL ? "the authority's answer is not good" : tulle_strerror(e));
 	}
 	tulle__v1__join_response__free_unpacked(m, NULL);
@@ -68,7 +83,9 @@ join_finished(void *arg, enum grpc_status status, const char *text)
 
 	if (!f->joining)
 		return;
-	if (status == GRPC_PERMISSION_DENIED)
+	if (status == GRPC_PERMISSION_DENIED && f->jwt != NULL)
+		(void)snprintf(why, sizeof(why), "the authority refuses the token: %.250s", text);
+	else if (status == GRPC_PERMISSION_DENIED)
 		(void)snprintf(why, sizeof(why),
 		    "the authority refused the token: it has expired, is spent or was revoked (its log says which)");
 	else
@@ -83,10 +100,13 @@ join_request(struct fleet *f, struct buf *csr, uint8_t proof[CRYPT_HASH])
 	enum tulle_err e = tls_session_export(grpc_client_session(f->client), TOKEN_EXPORTER_LABEL, exporter,
 	    sizeof(exporter));
 
+	/* A pod is known by its token, whatever its key; who has a join token is known by the key it was redeemed with. */
 	if (e == TULLE_OK)
-		e = node_join_key(&f->node, f->token.id, &f->next);
+		e = f->jwt != NULL ? key_generate(&f->next) : node_join_key(&f->node, f->token.id, &f->next);
 	if (e == TULLE_OK)
 		e = issue_request(csr, JOIN_PLACEHOLDER, f->next);
+	if (e || f->jwt != NULL)
+		return e;
 	if (e == TULLE_OK)
 		e = token_key(key, &f->token);
 	if (e == TULLE_OK)
@@ -116,8 +136,12 @@ fleet_join_ready(struct fleet *f)
 	e = join_request(f, &csr, proof);
 	if (e == TULLE_OK) {
 		(void)gethostname(host, sizeof(host) - 1);
-		m.token_id = f->token.id;
-		m.proof = (ProtobufCBinaryData){ .data = proof, .len = sizeof(proof) };
+		if (f->jwt != NULL) {
+			m.jwt = f->jwt;
+		} else {
+			m.token_id = f->token.id;
+			m.proof = (ProtobufCBinaryData){ .data = proof, .len = sizeof(proof) };
+		}
 		m.csr = fleet_bytes(&csr);
 		m.host_name = host;
 		e = fleet_call(f, "/tulle.v1.Authority/Join", &m.base, &handler);
@@ -140,11 +164,30 @@ fleet_join(struct fleet *f, const struct token *t, const char *td, void (*done)(
 	(void)snprintf(f->expected_td, sizeof(f->expected_td), "%s", td != NULL ? td : "");
 	e = fleet_dial(f, FOR_JOIN);
 	if (e) {
-		explicit_bzero(&f->token, sizeof(f->token));
+		fleet_forget_token(f);
 		return e;
 	}
 	f->joining = true;
 	f->join_done = done;
 	f->join_arg = arg;
+	return TULLE_OK;
+}
+
+enum tulle_err
+fleet_join_jwt(struct fleet *f, const struct token *t, const char *jwt, const char *td,
+    void (*done)(void *arg, const char *error), void *arg)
+{
+	char *copy = strdup(jwt);
+	enum tulle_err e;
+
+	if (copy == NULL)
+		return TULLE_ENOMEM;
+	e = fleet_join(f, t, td, done, arg);
+	if (e) {
+		explicit_bzero(copy, strlen(copy));
+		free(copy);
+		return e;
+	}
+	f->jwt = copy; /* it is shown once the connection is there, from the loop */
 	return TULLE_OK;
 }

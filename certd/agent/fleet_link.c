@@ -115,7 +115,7 @@ fleet_call(struct fleet *f, const char *path, const ProtobufCMessage *m, const s
 void
 fleet_status_text(char out[FLEET_WHY], enum grpc_status status, const char *text)
 {
-	(void)snprintf(out, FLEET_WHY, "the authority says %s%s%.80s", grpc_status_name((int)status), *text != '\0' ? ": " : "",
+	(void)snprintf(out, FLEET_WHY, "the authority says %s%s%.250s", grpc_status_name((int)status), *text != '\0' ? ": " : "",
 	    text);
 }
 

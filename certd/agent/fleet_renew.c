@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* fleet_renew.c - Renew: the node's own certificate, over mutual TLS or, once it has expired, by its old key's proof. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/fleet_intern.h"
@@ -69,6 +70,8 @@ renew_finished(void *arg, enum grpc_status status, const char *text)
 	fleet_status_text(why, status, text);
 	(void)snprintf(f->error, sizeof(f->error), "%s", why);
 	fleet_renewal_failed(f, why);
+	if (status == GRPC_PERMISSION_DENIED)
+		fleet_auto_again(f);
 	fleet_soon(f);
 }
 
@@ -79,6 +82,7 @@ fleet_ask_renewal(struct fleet *f, bool late)
 	Tulle__V1__RenewRequest m;
 	struct buf csr = buf_new(FLEET_CSR_MAX), voucher = buf_new(FLEET_CSR_MAX);
 	uint8_t exporter[TOKEN_EXPORTER];
+	char *jwt = fleet_auto_jwt(f);
 	enum tulle_err e = key_generate(&f->next);
 
 	tulle__v1__renew_request__init(&m);
@@ -93,10 +97,15 @@ fleet_ask_renewal(struct fleet *f, bool late)
 	}
 	if (e == TULLE_OK) {
 		m.csr = fleet_bytes(&csr);
+		if (jwt != NULL)
+			m.jwt = jwt;
 		e = fleet_call(f, "/tulle.v1.Authority/Renew", &m.base, &handler);
 	}
 	buf_free(&csr);
 	buf_free(&voucher);
+	if (jwt != NULL)
+		explicit_bzero(jwt, strlen(jwt));
+	free(jwt);
 	return e;
 }
 

@@ -101,6 +101,8 @@ sign_finished(void *arg, enum grpc_status status, const char *text)
 	fleet_status_text(why, status, text);
 	(void)snprintf(f->error, sizeof(f->error), "%s", why);
 	fleet_fail_orders(f, &f->asked, why);
+	if (status == GRPC_PERMISSION_DENIED)
+		fleet_auto_again(f);
 	fleet_soon(f);
 }
 

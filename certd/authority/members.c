@@ -8,8 +8,6 @@
 #include "base/text.h"
 #include "store/crypt.h"
 
-#define HOST_MAX 64
-
 char *
 member_id(char out[SPIFFE_ID_MAX + 1], const char *td, const char *node)
 {
@@ -71,13 +69,12 @@ has_redeemed(const json_t *token, const char *node)
 	return false;
 }
 
-/* The host's name for itself, made harmless: it is shown to people. */
-static void
-plain_host(char out[HOST_MAX], const char *host)
+void
+member_plain_host(char out[MEMBER_HOST], const char *host)
 {
 	size_t n = 0;
 
-	for (; host != NULL && *host != '\0' && n < HOST_MAX - 1; host++)
+	for (; host != NULL && *host != '\0' && n < MEMBER_HOST - 1; host++)
 		out[n++] = (*host >= '0' && *host <= '9') || (*host >= 'a' && *host <= 'z') ||
 		        (*host >= 'A' && *host <= 'Z') || *host == '.' || *host == '-'
 		    ? *host
@@ -90,9 +87,9 @@ static enum tulle_err
 redeem(struct store *s, const struct join *j, const json_t *token, const char *node, int64_t now)
 {
 	json_t *spent = json_deep_copy(token);
-	char host[HOST_MAX];
+	char host[MEMBER_HOST];
 
-	plain_host(host, j->host);
+	member_plain_host(host, j->host);
 	(void)json_array_append_new(json_object_get(spent, "redeemed"), json_string(node));
 	return store_commit(s,
 	    (struct store_change[]){ { "token", j->token_id, spent },
@@ -238,6 +235,8 @@ member_late(struct store *s, const char *node, const uint8_t key_hash[SVID_HASH]
 
 	if (m == NULL)
 		return TULLE_EDENIED;
+	if (json_object_get(m, "kubernetes") != NULL)
+		return deny(why, "a pod joins again with its token, it does not renew late");
 	(void)text_hex(key_hash, SVID_HASH, hex);
 	if (strcmp(value_text(m, "key"), hex) == 0)
 		end = value_int(m, "not_after");
@@ -296,13 +295,20 @@ members_status(const struct store *s, int64_t now)
 	json_t *list = json_array(), *copy = json_deep_copy(store_table(s, "member")), *m;
 	const char *node;
 
-	json_object_foreach (copy, node, m)
-		(void)json_array_append_new(list,
+	json_object_foreach (copy, node, m) {
+		json_t *one =
 		    json_pack("{ss ss sO ss sI sI sb}", "node", node, "host", value_text(m, "host"), "accounts",
 		        json_object_get(m, "accounts"), "serial", value_text(m, "serial"), "joined",
 		        (json_int_t)value_int(m, "joined"), "remaining",
 		        (json_int_t)(value_int(m, "not_after") - now), "banned",
-		        json_is_true(json_object_get(m, "banned"))));
+		        json_is_true(json_object_get(m, "banned")));
+
+		if (json_object_get(m, "kubernetes") != NULL) {
+			(void)json_object_set(one, "kubernetes", json_object_get(m, "kubernetes"));
+			(void)json_object_set(one, "rejoins", json_object_get(m, "rejoins"));
+		}
+		(void)json_array_append_new(list, one);
+	}
 	json_decref(copy);
 	return list;
 }

@@ -23,6 +23,7 @@
 
 #define MEMBER_NODE 17 /* 8 bytes in hexadecimal and a NUL */
 #define MEMBER_WHY 200
+#define MEMBER_HOST 64
 #define MEMBER_ACCOUNTS_MAX 256
 #define MEMBERS_MAX 10000
 #define TOKENS_MAX 1000
@@ -119,6 +120,9 @@ enum tulle_err member_late(struct store *s, const char *node, const uint8_t key_
 
 /* Did its token name this account? */
 bool member_may(const struct store *s, const char *node, const char *ns, const char *sa);
+
+/* A host's name for itself, made harmless: it is shown to people. */
+void member_plain_host(char out[MEMBER_HOST], const char *host);
 
 /* TULLE_ENOENT, TULLE_ESYS. */
 enum tulle_err member_ban(struct store *s, const char *node, bool banned);

@@ -93,7 +93,7 @@ start(struct authority_server *s)
 
 enum tulle_err
 authority_server_new(struct authority_server **ret, struct loop *l, const struct addr *at, struct authority *a,
-    struct store *store, const char *td, int64_t leaf_max)
+    struct store *store, struct issuers *issuers, const char *td, int64_t leaf_max)
 {
 	struct authority_server *s = calloc(1, sizeof(*s));
 	enum tulle_err e;
@@ -103,6 +103,7 @@ authority_server_new(struct authority_server **ret, struct loop *l, const struct
 	s->loop = l;
 	s->authority = a;
 	s->store = store;
+	s->issuers = issuers;
 	s->td = td;
 	s->leaf_max = leaf_max;
 	s->at = *at;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "authority/authority.h"
+#include "authority/issuers.h"
 #include "base/addr.h"
 #include "base/err.h"
 #include "io/loop.h"
@@ -22,13 +23,13 @@
 struct authority_server;
 
 /*
- * Listens at <at> (family 0: every address).  Authority, store and trust
- * domain are lent.  <leaf_max> is the longest leaf that a member gets, in
+ * Listens at <at> (family 0: every address).  Authority, store, issuers and
+ * trust domain are lent.  <leaf_max> is the longest leaf that a member gets, in
  * seconds.  TULLE_EBUSY: the port is taken; TULLE_ESYS; what making its own
  * certificate says.
  */
 enum tulle_err authority_server_new(struct authority_server **ret, struct loop *l, const struct addr *at,
-    struct authority *a, struct store *store, const char *td, int64_t leaf_max);
+    struct authority *a, struct store *store, struct issuers *issuers, const char *td, int64_t leaf_max);
 
 /* Takes NULL.  Always returns NULL. */
 struct authority_server *authority_server_free(struct authority_server *s);

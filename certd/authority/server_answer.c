@@ -24,8 +24,8 @@ server_answer(struct grpc_call *call, const ProtobufCMessage *m)
 		grpc_finish(call, GRPC_OK, "");
 }
 
-void
-server_deny(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why)
+static void
+log_denied(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why)
 {
 	struct addr peer;
 	char text[ADDR_TEXT] = "-";
@@ -34,7 +34,20 @@ server_deny(struct authority_server *s, struct grpc_call *call, const char *what
 	if (sock_peer(grpc_call_fd(call), &peer) == TULLE_OK)
 		(void)addr_format_ip(&peer, text);
 	log_warn("refused a host", LF_STR("call", what), LF_STR("peer", text), LF_STR("node", node), LF_STR("reason", why));
+}
+
+void
+server_deny(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why)
+{
+	log_denied(s, call, what, node, why);
 	grpc_finish(call, GRPC_PERMISSION_DENIED, "denied");
+}
+
+void
+server_deny_saying(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why)
+{
+	log_denied(s, call, what, node, why);
+	grpc_finish(call, GRPC_PERMISSION_DENIED, why);
 }
 
 bool

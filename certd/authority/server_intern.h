@@ -11,6 +11,7 @@
 #ifndef TULLE_CERTD_AUTHORITY_SERVER_INTERN_H
 #define TULLE_CERTD_AUTHORITY_SERVER_INTERN_H
 
+#include "authority/issuers.h"
 #include "authority/limit.h"
 #include "authority/members.h"
 #include "authority/server.h"
@@ -23,6 +24,7 @@ struct authority_server {
 	struct loop *loop; /* lent */
 	struct authority *authority;
 	struct store *store;
+	struct issuers *issuers; /* lent */
 	const char *td;
 	int64_t leaf_max;
 	struct addr at;
@@ -47,6 +49,10 @@ void server_answer(struct grpc_call *call, const ProtobufCMessage *m);
 
 /* What is told to the peer is less than what is logged.  <node>: whom it says it is; "" if nobody. */
 void server_deny(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why);
+
+/* The same for who is told: what it showed is its own, and nobody else's secret is in <why>. */
+void server_deny_saying(struct authority_server *s, struct grpc_call *call, const char *what, const char *node,
+    const char *why);
 
 /* True: <name> calls too often, and was told so; false: go on, the call is not answered. */
 bool server_slow_down(struct authority_server *s, struct grpc_call *call, struct limit *l, const char *name);

@@ -2,18 +2,37 @@
 /* server_node.c - Join and Renew: who may have a node's certificate, and making it. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "authority/late.h"
+#include "authority/pods.h"
 #include "authority/server_intern.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/crypt.h"
 
-/* A node's certificate; <admit>: the first after joining. */
-static enum tulle_err
-sign_node(struct authority_server *s, const char *node, const struct issue_request *r, bool admit, struct buf *chain)
+/* What is asked for, for how many seconds at most; <admit>: the first after joining. */
+struct grant {
+	const char *node;
+	const struct issue_request *request; /* lent */
+	int64_t ttl; /* 0: as long as a host's */
+	bool admit;
+};
+
+static int64_t
+life(const struct authority_server *s, int64_t ttl)
 {
+	const int64_t most = authority_node_life(s->authority);
+
+	return ttl > 0 && ttl < most ? ttl : most;
+}
+
+/* A node's certificate. */
+static enum tulle_err
+sign_node(struct authority_server *s, const struct grant *g, struct buf *chain)
+{
+	const struct issue_request *r = g->request;
 	char id[SPIFFE_ID_MAX + 1];
 	uint8_t hash[SVID_HASH];
 	struct svid_facts facts;
@@ -21,26 +40,27 @@ sign_node(struct authority_server *s, const char *node, const struct issue_reque
 
 	if (e == TULLE_OK)
 		e = authority_sign(s->authority,
-		    &(struct authority_order){ .id = member_id(id, s->td, node), .public_key = r->public_key,
-		        .public_key_len = r->public_key_len, .ttl = authority_node_life(s->authority), .node = true },
+		    &(struct authority_order){ .id = member_id(id, s->td, g->node), .public_key = r->public_key,
+		        .public_key_len = r->public_key_len, .ttl = life(s, g->ttl), .node = true },
 		    clock_wall_sec(), chain, &facts);
 	if (e == TULLE_OK)
-		e = admit ? member_admitted(s->store, node, facts.serial, facts.not_after, hash)
-		          : member_given(s->store, node, facts.serial, facts.not_after, hash);
+		e = g->admit ? member_admitted(s->store, g->node, facts.serial, facts.not_after, hash)
+		             : member_given(s->store, g->node, facts.serial, facts.not_after, hash);
 	return e;
 }
 
 /* ---- Join ---- */
 
 static void
-answer_join(struct authority_server *s, struct grpc_call *call, const char *node, const struct issue_request *r)
+answer_join(struct authority_server *s, struct grpc_call *call, const struct grant *g)
 {
+	const char *node = g->node;
 	Tulle__V1__JoinResponse response;
 	Tulle__V1__Bundle b, *bundles[1] = { &b };
 	struct buf chain = buf_new(DER_CHAIN_MAX);
 	char id[SPIFFE_ID_MAX + 1];
 	char AUTO_FREE **list = NULL;
-	enum tulle_err e = sign_node(s, node, r, true, &chain);
+	enum tulle_err e = sign_node(s, g, &chain);
 
 	tulle__v1__join_response__init(&response);
 	if (e) {
@@ -65,6 +85,37 @@ answer_join(struct authority_server *s, struct grpc_call *call, const char *node
 	buf_free(&chain);
 }
 
+/* A token of a service account that is not good: its bearer is told why, for nobody else reads its log. */
+static void
+deny_pod(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, enum tulle_err e,
+    const char *why)
+{
+	if (e == TULLE_EDENIED || e == TULLE_EINVAL) {
+		server_deny_saying(s, call, what, node, why);
+		return;
+	}
+	log_warn("a pod must come back later", LF_STR("call", what), LF_STR("reason", why[0] != '\0' ? why : tulle_strerror(e)));
+	grpc_finish(call, GRPC_UNAVAILABLE, why[0] != '\0' ? why : "not now");
+}
+
+static void
+join_pod(struct authority_server *s, struct grpc_call *call, const Tulle__V1__JoinRequest *m)
+{
+	struct issue_request request;
+	struct pod pod;
+	char node[MEMBER_NODE] = "", why[MEMBER_WHY] = "";
+	enum tulle_err e = issuers_judge(s->issuers, m->jwt, strlen(m->jwt), clock_wall_sec(), &pod, why);
+
+	if (e == TULLE_OK)
+		e = pod_join(s->store,
+		    &(struct pod_join){ .pod = &pod, .csr = m->csr.data, .csr_len = m->csr.len, .host = m->host_name },
+		    clock_wall_sec(), node, &request, why);
+	if (e)
+		deny_pod(s, call, "join", node, e, why);
+	else
+		answer_join(s, call, &(struct grant){ .node = node, .request = &request, .ttl = pod.ttl, .admit = true });
+}
+
 void
 server_join(struct authority_server *s, struct grpc_call *call, const Tulle__V1__JoinRequest *m)
 {
@@ -75,6 +126,10 @@ server_join(struct authority_server *s, struct grpc_call *call, const Tulle__V1_
 
 	if (server_stranger_too_fast(s, call))
 		return;
+	if (m->jwt[0] != '\0') {
+		join_pod(s, call, m);
+		return;
+	}
 	e = tls_session_export(grpc_call_session(call), TOKEN_EXPORTER_LABEL, exporter, sizeof(exporter));
 	if (e == TULLE_OK)
 		e = member_join(s->store,
@@ -82,7 +137,7 @@ server_join(struct authority_server *s, struct grpc_call *call, const Tulle__V1_
 		        .csr_len = m->csr.len, .exporter = exporter, .host = m->host_name },
 		    clock_wall_sec(), node, &request, why);
 	if (e == TULLE_OK)
-		answer_join(s, call, node, &request);
+		answer_join(s, call, &(struct grant){ .node = node, .request = &request, .admit = true });
 	else if (e == TULLE_EDENIED || e == TULLE_EINVAL)
 		server_deny(s, call, "join", m->token_id, why);
 	else
@@ -119,13 +174,14 @@ who_renews(struct authority_server *s, struct grpc_call *call, const Tulle__V1__
 }
 
 static void
-answer_renew(struct authority_server *s, struct grpc_call *call, const char *node, const struct issue_request *r)
+answer_renew(struct authority_server *s, struct grpc_call *call, const struct grant *g)
 {
+	const char *node = g->node;
 	Tulle__V1__RenewResponse response = TULLE__V1__RENEW_RESPONSE__INIT;
 	Tulle__V1__Bundle b, *bundles[1] = { &b };
 	struct buf chain = buf_new(DER_CHAIN_MAX);
 	char AUTO_FREE **list = NULL;
-	enum tulle_err e = sign_node(s, node, r, false, &chain);
+	enum tulle_err e = sign_node(s, g, &chain);
 
 	if (e) {
 		log_error("a node's certificate was not renewed", LF_STR("node", node), LF_ERR(e));
@@ -144,20 +200,49 @@ answer_renew(struct authority_server *s, struct grpc_call *call, const char *nod
 	buf_free(&chain);
 }
 
+/* A pod renews only while its cluster vouches for it: with a fresh token, of itself. */
+static enum tulle_err
+judge_renewal(struct authority_server *s, const char *node, const char *jwt, int64_t *ret_ttl, char why[MEMBER_WHY])
+{
+	struct pod pod;
+	enum tulle_err e;
+
+	*ret_ttl = 0;
+	if (!member_is_pod(s->store, node))
+		return TULLE_OK;
+	if (*jwt == '\0') {
+		(void)snprintf(why, MEMBER_WHY, "a pod must show its token to renew");
+		return TULLE_EDENIED;
+	}
+	e = issuers_judge(s->issuers, jwt, strlen(jwt), clock_wall_sec(), &pod, why);
+	if (e == TULLE_OK)
+		e = pod_is(s->store, node, &pod, why);
+	if (e == TULLE_OK)
+		*ret_ttl = pod.ttl;
+	return e;
+}
+
 void
 server_renew(struct authority_server *s, struct grpc_call *call, const Tulle__V1__RenewRequest *m)
 {
 	struct issue_request request;
 	char node[MEMBER_NODE] = "", why[MEMBER_WHY] = "";
+	int64_t ttl = 0;
+	enum tulle_err e;
 
 	if (tls_session_peer_id(grpc_call_session(call)) == NULL && server_stranger_too_fast(s, call))
 		return;
-	if (!who_renews(s, call, m, node, why))
+	if (!who_renews(s, call, m, node, why)) {
 		server_deny(s, call, "renew", node, why);
-	else if (server_slow_down(s, call, &s->nodes, node))
 		return;
+	}
+	if (server_slow_down(s, call, &s->nodes, node))
+		return;
+	e = judge_renewal(s, node, m->jwt, &ttl, why);
+	if (e)
+		deny_pod(s, call, "renew", node, e, why);
 	else if (issue_request_read(&request, m->csr.data, m->csr.len) != TULLE_OK)
 		server_deny(s, call, "renew", node, "the certificate request is not good");
 	else
-		answer_renew(s, call, node, &request);
+		answer_renew(s, call, &(struct grant){ .node = node, .request = &request, .ttl = ttl });
 }

@@ -37,7 +37,7 @@ answer_choose(struct answer *ret, const struct config *c, const struct keeper *k
 	ret->n = 0;
 	ret->why[0] = '\0';
 	if (c->relay_known && f->uid == (uint32_t)c->relay_uid) {
-		fits = c->n_wanted > 0;
+		fits = c->n_wanted > 0 || c->host->identity.default_only; /* which it is, joining will tell */
 		for (size_t i = 0; i < c->n_wanted; i++)
 			add(ret, keeper_find(k, c->wanted[i].ns, c->wanted[i].sa), now_ms);
 	}

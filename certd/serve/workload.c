@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "serve/workload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #define HEADER "workload.spiffe.io"
 #define LOOK_AGAIN 60000 /* ms: an exec() or a changed uid ends a stream */
 #define DENIALS_A_MINUTE 20
+#define WAITING 320
 
 enum stream_kind { STREAM_SVIDS, STREAM_BUNDLES };
 
@@ -39,6 +41,7 @@ struct workload {
 	size_t n;
 	struct timer again;
 	struct answer answer; /* scratch: it is large */
+	char waiting[WAITING];
 	uint64_t denial_minute;
 	unsigned int denials;
 };
@@ -104,6 +107,14 @@ attest_again(struct stream *s, const char **why)
 }
 
 static void push(struct stream *s);
+static uid_t kept_uid(const struct config *c);
+
+/* Paths and names of hosts are the operator's business. */
+static const char *
+unavailable(const struct workload *w, uint32_t uid)
+{
+	return w->waiting[0] != '\0' && (uid == 0 || uid == kept_uid(w->config)) ? w->waiting : "no certificate at present";
+}
 
 static void
 sent(void *arg, struct grpc_call *call)
@@ -190,7 +201,7 @@ push(struct stream *s)
 		/* An open stream waits for the next certificate; a new caller is told to come back. */
 		if (!s->sent_any) {
 			log_denied(w, &s->who.facts, w->answer.why);
-			stream_end(s, GRPC_UNAVAILABLE, "no certificate at present");
+			stream_end(s, GRPC_UNAVAILABLE, unavailable(w, s->who.facts.uid));
 		}
 		break;
 	}
@@ -360,6 +371,12 @@ workload_config(struct workload *w, const struct config *c)
 	w->config = c;
 	grpc_server_keep(w->grpc, WORKLOAD_CONNECTIONS_KEPT, kept_uid(c));
 	workload_changed(w);
+}
+
+void
+workload_waiting(struct workload *w, const char *why)
+{
+	(void)snprintf(w->waiting, sizeof(w->waiting), "%s", why != NULL ? why : "");
 }
 
 size_t

@@ -44,6 +44,9 @@ void workload_config(struct workload *w, const struct config *c);
 /* The keeper has changed: every stream gets the new state. */
 void workload_changed(struct workload *w);
 
+/* Why nothing is there yet, which the relay and root are told; copied.  NULL: no reason is known. */
+void workload_waiting(struct workload *w, const char *why);
+
 size_t workload_streams(const struct workload *w);
 
 #endif

@@ -22,15 +22,18 @@
 	{ .name = nm, .type = FIELD_VALUE, .offset = AT(member), .value = &(vl), .help = hlp }
 #define END { .name = NULL }
 
+#define ONLY "only"
+#define UNIX_PREFIX "unix://"
+
 /* Sections are parts of struct host_config: offsets count from its start, and only the top has defaults. */
 #define SECTION(nm, tbl) { .name = nm, .fields = tbl, .inside = true }
 
 static const struct word sources[] = {
 	[IDENTITY_EMBEDDED] = { "embedded", NULL },
 	[IDENTITY_FLEET] = { "fleet", NULL },
-	{ "spiffe", "this version has no upstream SPIFFE source; use embedded or fleet" },
-	{ "files", "this version does not take identities from files; use embedded or fleet" },
-	{ "istio", "this version does not speak to istiod; use embedded or fleet" },
+	[IDENTITY_SPIFFE] = { "spiffe", NULL },
+	{ "files", "this version does not take identities from files; use embedded, fleet or spiffe" },
+	{ "istio", "this version does not speak to istiod; use embedded, fleet or spiffe" },
 	{ NULL, NULL },
 };
 static const struct word outbound_policies[] = {
@@ -69,10 +72,23 @@ static const struct field port_item = { .type = FIELD_NUMBER, .min = 1, .max = 6
 static const struct field uid_item = { .type = FIELD_NUMBER, .min = 0, .max = UINT32_MAX - 1 };
 static const struct field cidr_item = { .type = FIELD_VALUE, .value = &value_cidr };
 
+static const struct field join_fields[] = {
+	{ .name = "address", .type = FIELD_TEXT, .offset = AT(identity.join.address), .required = true, .rule = &rule_endpoint,
+	    .help = "where the authority is" },
+	{ .name = "root", .type = FIELD_VALUE, .offset = AT(identity.join.root), .required = true, .value = &value_pin,
+	    .help = "the hash of its root's public key" },
+	{ .name = "tokenFile", .type = FIELD_TEXT, .offset = AT(identity.join.token_file), .required = true,
+	    .rule = &rule_path, .help = "a pod's token, or a join token" },
+	END,
+};
+static const struct schema join_section = SECTION("join", join_fields);
+
 static const struct field identity_fields[] = {
 	WORD("source", identity.source, sources, "where this host's identities come from"),
 	VALUE("ttl", identity.ttl_ms, value_ttl, "how long a certificate lives"),
-	TEXT("default", identity.default_name, rule_identity, "who processes are that identities.yaml does not name"),
+	TEXT("default", identity.default_name, rule_default, "who processes are that identities.yaml does not name"),
+	TEXT("socket", identity.socket, rule_unix_url, "the Workload API of another agent"),
+	OBJ("join", join_section, "how this host joins a fleet by itself"),
 	END,
 };
 static const struct schema identity_section = SECTION("identity", identity_fields);
@@ -152,8 +168,38 @@ static const struct field ports_fields[] = {
 };
 static const struct schema ports_section = SECTION("ports", ports_fields);
 
+static const struct field namespace_item = { .type = FIELD_TEXT, .rule = &rule_dns_label };
+static const struct field account_item = { .type = FIELD_TEXT, .rule = &rule_namespaced };
+
+#define ISSUER(member) offsetof(struct kubernetes_issuer, member)
+static const struct field issuer_fields[] = {
+	{ .name = "issuer", .type = FIELD_TEXT, .offset = ISSUER(issuer), .required = true, .rule = &rule_word,
+	    .help = "the \"iss\" of its tokens" },
+	{ .name = "jwks", .type = FIELD_TEXT, .offset = ISSUER(jwks), .required = true, .rule = &rule_key_set,
+	    .help = "its public keys: a file or a URL" },
+	{ .name = "jwksCA", .type = FIELD_TEXT, .offset = ISSUER(jwks_ca), .rule = &rule_path,
+	    .help = "PEM certificates that vouch for that URL" },
+	{ .name = "jwksTokenFile", .type = FIELD_TEXT, .offset = ISSUER(jwks_token_file), .rule = &rule_path,
+	    .help = "a bearer token for that URL" },
+	{ .name = "audience", .type = FIELD_TEXT, .offset = ISSUER(audience), .rule = &rule_word,
+	    .help = "whom its tokens must be for" },
+	{ .name = "namespaces", .type = FIELD_LIST, .offset = ISSUER(namespaces), .item = &namespace_item,
+	    .item_size = sizeof(const char *), .min = 1, .max = 1000, .help = "whose pods may join; all if not given" },
+	{ .name = "accounts", .type = FIELD_LIST, .offset = ISSUER(accounts), .item = &account_item,
+	    .item_size = sizeof(const char *), .min = 1, .max = 10000, .help = "whose pods may join; all if not given" },
+	{ .name = "ttl", .type = FIELD_VALUE, .offset = ISSUER(ttl_ms), .value = &value_ttl,
+	    .help = "how long the node certificate of a pod lives" },
+	END,
+};
+static const struct kubernetes_issuer issuer_defaults = { .audience = "tulle", .ttl_ms = 3600 * 1000 };
+static const struct schema issuer_schema = { .name = "an issuer", .size = sizeof(struct kubernetes_issuer),
+	.defaults = &issuer_defaults, .fields = issuer_fields };
+static const struct field issuer_item = { .type = FIELD_OBJECT, .schema = &issuer_schema };
+
 static const struct field authority_fields[] = {
 	VALUE("listen", authority.listen, value_listen, "where the embedded authority listens"),
+	{ .name = "kubernetes", .type = FIELD_LIST, .offset = AT(authority.kubernetes), .item = &issuer_item,
+	    .item_size = sizeof(struct kubernetes_issuer), .max = 16, .help = "whose pods may join with their own tokens" },
 	END,
 };
 static const struct schema authority_section = SECTION("authority", authority_fields);
@@ -196,6 +242,45 @@ static const struct host_config defaults = {
 	.log_level = LOG_LVL_INFO,
 };
 
+/* Where <field> of <section> stands. */
+static struct place
+inner(const struct yaml_node *root, const char *section, const char *field)
+{
+	const struct yaml_node *node = yaml_get(root, section);
+
+	return node != NULL ? decode_place(node, field) : root->place;
+}
+
+static void
+check_identity(struct decode *d, const struct path *path, const struct yaml_node *node, const struct host_config *c)
+{
+	const bool only = c->identity.default_name != NULL && strcmp(c->identity.default_name, ONLY) == 0;
+
+	if (c->identity.join.address != NULL && c->identity.source != IDENTITY_FLEET)
+		decode_error(d, inner(node, "identity", "join"), path, "identity.join", "is for source: fleet; this host has another source");
+	if (c->identity.socket != NULL && c->identity.source != IDENTITY_SPIFFE)
+		decode_error(d, inner(node, "identity", "socket"), path, "identity.socket", "is for source: spiffe; this host has another source");
+	if (only && c->identity.source == IDENTITY_EMBEDDED)
+		decode_error(d, inner(node, "identity", "default"), path, "identity.default",
+		    "\"only\" is the one identity that an authority elsewhere allows: it needs source: fleet or spiffe");
+}
+
+static void
+check_issuers(struct decode *d, const struct path *path, const struct yaml_node *node, const struct host_config *c)
+{
+	for (size_t i = 0; i < c->authority.kubernetes.n; i++) {
+		const struct kubernetes_issuer *k = &c->authority.kubernetes.items[i];
+
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(k->issuer, c->authority.kubernetes.items[j].issuer) == 0)
+				decode_error(d, inner(node, "authority", "kubernetes"), path, "authority.kubernetes",
+				    "has the issuer \"%s\" twice", k->issuer);
+		if (k->jwks[0] == '/' && (k->jwks_ca != NULL || k->jwks_token_file != NULL))
+			decode_error(d, inner(node, "authority", "kubernetes"), path, "authority.kubernetes",
+			    "jwksCA and jwksTokenFile are for a URL; jwks is a file");
+	}
+}
+
 static void
 check_host(struct decode *d, const struct path *path, const struct yaml_node *node, void *object)
 {
@@ -204,6 +289,8 @@ check_host(struct decode *d, const struct path *path, const struct yaml_node *no
 		c->ports.health };
 	static const char *const names[] = { "outbound", "inbound", "hbone", "authority", "health" };
 
+	check_identity(d, path, node, c);
+	check_issuers(d, path, node, c);
 	for (size_t i = 0; i < ARRAY_LEN(ports); i++)
 		for (size_t j = 0; j < i; j++)
 			if (ports[i] == ports[j])
@@ -226,12 +313,16 @@ static const struct schema host_schema = {
 	.check = check_host,
 };
 
-/* "ns/NS/sa/SA" has been checked already. */
+/* "ns/NS/sa/SA", or "only", has been checked already. */
 static bool
 split_default(struct host_config *c)
 {
 	const char *ns, *slash;
 
+	if (c->identity.default_name != NULL && strcmp(c->identity.default_name, ONLY) == 0) {
+		c->identity.default_only = true;
+		c->identity.default_name = NULL;
+	}
 	if (c->identity.default_name == NULL) {
 		c->identity.default_namespace = "default";
 		return true;
@@ -259,6 +350,8 @@ finish(struct host_config *c, const struct yaml_node *root, struct problems *pro
 	else if (authority != NULL && c->authority.listen.on && c->authority.listen.at.port != c->ports.authority)
 		problem_warn(problems, authority->key_place, "authority.listen",
 		    "has port %u, but ports.authority says %u", c->authority.listen.at.port, c->ports.authority);
+	if (c->identity.socket != NULL)
+		c->identity.socket += strlen(UNIX_PREFIX);
 	c->trust_domain_given = root != NULL && yaml_get(root, "trustDomain") != NULL;
 	return split_default(c) ? TULLE_OK : TULLE_ENOMEM;
 }

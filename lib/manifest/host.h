@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "manifest/problem.h"
 
-enum identity_source { IDENTITY_EMBEDDED, IDENTITY_FLEET };
+enum identity_source { IDENTITY_EMBEDDED, IDENTITY_FLEET, IDENTITY_SPIFFE };
 enum outbound_policy { OUTBOUND_ALLOW_ANY, OUTBOUND_REGISTRY_ONLY };
 enum access_log { ACCESS_OFF, ACCESS_ERRORS, ACCESS_ALL };
 enum steering_backend { BACKEND_AUTO, BACKEND_NFT, BACKEND_LEGACY };
@@ -35,6 +35,23 @@ struct otlp_destination {
 	const char *otlp; /* "http://127.0.0.1:4318" */
 };
 
+/* The SHA-256 of the public key (DER SubjectPublicKeyInfo) of an authority's root. */
+struct root_pin {
+	bool given;
+	uint8_t hash[32];
+};
+
+/* An issuer of service-account tokens whose pods may join. */
+struct kubernetes_issuer {
+	const char *issuer, *audience;
+	const char *jwks;            /* a file or a URL */
+	const char *jwks_ca;         /* PEM file: whom to believe at that URL; NULL: the system's */
+	const char *jwks_token_file; /* what to show there; NULL: nothing */
+	struct { const char *const *items; size_t n; } namespaces; /* empty: all */
+	struct { const char *const *items; size_t n; } accounts;   /* "NS/SA"; empty: all */
+	uint64_t ttl_ms;             /* of the node certificates of its pods */
+};
+
 struct host_config {
 	const char *trust_domain; /* "mesh.example" */
 	bool trust_domain_given;  /* false: it is the default, and certd may have made another one up */
@@ -42,9 +59,16 @@ struct host_config {
 	struct {
 		int source;               /* enum identity_source */
 		uint64_t ttl_ms;          /* at least 10 s */
-		const char *default_name; /* "ns/NS/sa/SA", or NULL: none */
+		const char *default_name; /* "ns/NS/sa/SA", or NULL: none, or none that is known yet: */
+		bool default_only;        /* the one identity that this host may have, whichever it is */
 		const char *default_namespace; /* "default" if there is no default_name */
 		const char *default_account;   /* NULL if there is no default_name */
+		const char *socket;       /* path of another agent's Workload API, for IDENTITY_SPIFFE; NULL: the usual */
+		struct {
+			const char *address;      /* "HOST:PORT"; NULL: this host is told to join */
+			struct root_pin root;
+			const char *token_file;
+		} join;
 	} identity;
 
 	struct {
@@ -85,6 +109,7 @@ struct host_config {
 
 	struct {
 		struct listen_at listen;
+		struct { const struct kubernetes_issuer *items; size_t n; } kubernetes;
 	} authority;
 
 	struct {

@@ -183,6 +183,59 @@ is_http_url(const char *s)
 	return true;
 }
 
+static bool
+is_default(const char *s)
+{
+	return strcmp(s, "only") == 0 || is_identity(s);
+}
+
+static bool
+is_word(const char *s)
+{
+	const size_t n = strlen(s);
+
+	for (size_t i = 0; i < n; i++)
+		if (!isgraph((unsigned char)s[i]))
+			return false;
+	return n > 0 && n <= 255;
+}
+
+static bool
+is_path(const char *s)
+{
+	return s[0] == '/' && s[1] != '\0' && strlen(s) <= 1024;
+}
+
+static bool
+is_unix_url(const char *s)
+{
+	return strncmp(s, "unix:///", 8) == 0 && is_path(s + 7) && strlen(s + 7) <= 107; /* sun_path */
+}
+
+static bool
+is_endpoint(const char *s)
+{
+	struct addr a;
+	const char *colon = strrchr(s, ':');
+	char host[254];
+	uint64_t port;
+
+	if (addr_parse(&a, s) == TULLE_OK)
+		return a.port != 0 && !addr_is_any(&a);
+	if (colon == NULL || (size_t)(colon - s) >= sizeof(host) || text_uint(colon + 1, 65535, &port) != TULLE_OK || port == 0)
+		return false;
+	memcpy(host, s, (size_t)(colon - s));
+	host[colon - s] = '\0';
+	/* Digits and dots alone are an address that is not right, not a name. */
+	return is_dns_name(host) && strspn(host, "0123456789.") != strlen(host);
+}
+
+static bool
+is_key_set(const char *s)
+{
+	return is_path(s) || is_http_url(s);
+}
+
 const struct text_rule rule_dns_label = { is_dns_label, "a DNS label (a-z, 0-9 and -, at most 63 bytes)" };
 const struct text_rule rule_dns_name = { is_dns_name, "a DNS name (labels of a-z, 0-9 and -, joined by dots)" };
 const struct text_rule rule_port_name = { is_port_name,
@@ -197,6 +250,13 @@ const struct text_rule rule_user = { is_user, "a user's name or number" };
 const struct text_rule rule_unit = { is_unit, "the name of a systemd unit, such as cart.service" };
 const struct text_rule rule_http_url = { is_http_url, "a URL, such as http://127.0.0.1:4318" };
 
+const struct text_rule rule_default = { is_default, "ns/NAMESPACE/sa/SERVICEACCOUNT, or only" };
+const struct text_rule rule_path = { is_path, "an absolute path, such as /etc/tulle/file" };
+const struct text_rule rule_unix_url = { is_unix_url, "a Unix socket, such as unix:///run/spire/agent.sock" };
+const struct text_rule rule_endpoint = { is_endpoint, "an address and a port, such as 10.0.0.1:15012 or authority.example:15012" };
+const struct text_rule rule_key_set = { is_key_set, "an absolute path or a URL" };
+const struct text_rule rule_word = { is_word, "a text without blanks, at most 255 bytes" };
+
 /* ---- values ----------------------------------------------------------------- */
 
 static bool
@@ -204,6 +264,17 @@ parse_duration(void *out, const char *text, struct arena *arena)
 {
 	(void)arena;
 	return text_duration(text, out) == TULLE_OK;
+}
+
+static bool
+parse_pin(void *out, const char *text, struct arena *arena)
+{
+	struct root_pin *pin = out;
+
+	(void)arena;
+	pin->given = strncmp(text, "sha256:", 7) == 0 && strlen(text) == 7 + 2 * sizeof(pin->hash) &&
+	    text_unhex(text + 7, pin->hash, sizeof(pin->hash)) == TULLE_OK;
+	return pin->given;
 }
 
 static bool
@@ -381,6 +452,7 @@ parse_account(void *out, const char *text, struct arena *arena)
 }
 
 const struct value_rule value_duration = { parse_duration, "a duration, such as 30s or 1h30m" };
+const struct value_rule value_pin = { parse_pin, "sha256: and 64 hexadecimal digits, as tulle status prints it on the authority" };
 const struct value_rule value_ttl = { parse_ttl, "a duration of at least 10s, such as 24h" };
 const struct value_rule value_size = { parse_size, "a size, such as 256MiB" };
 const struct value_rule value_percent = { parse_percent, "a percentage from 0% to 100%, such as 1% or 0.5%" };

@@ -19,6 +19,12 @@ extern const struct text_rule rule_namespaced;   /* "NS/SA" */
 extern const struct text_rule rule_user;         /* a user's name or number */
 extern const struct text_rule rule_unit;         /* "cart.service" */
 extern const struct text_rule rule_http_url;     /* "http://127.0.0.1:4318" */
+extern const struct text_rule rule_default;      /* "ns/NS/sa/SA", or "only" */
+extern const struct text_rule rule_path;         /* absolute, 1024 bytes */
+extern const struct text_rule rule_unix_url;     /* "unix:///run/x.sock", as long as a Unix socket's name may be */
+extern const struct text_rule rule_endpoint;     /* "10.0.0.1:15012", "[::1]:15012", "authority.example:15012" */
+extern const struct text_rule rule_key_set;      /* an absolute path, or a URL */
+extern const struct text_rule rule_word;         /* a text without blanks, 255 bytes: an issuer, an audience */
 
 extern const struct value_rule value_duration;   /* uint64_t, milliseconds */
 extern const struct value_rule value_ttl;        /* the same, at least 10 s and at most a year */
@@ -28,6 +34,7 @@ extern const struct value_rule value_ip;         /* struct addr */
 extern const struct value_rule value_cluster_ip; /* struct addr; family 0 for "None" */
 extern const struct value_rule value_cidr;       /* struct cidr */
 extern const struct value_rule value_listen;     /* struct listen_at */
+extern const struct value_rule value_pin;        /* struct root_pin, from "sha256:HEX" */
 extern const struct value_rule value_port_ref;   /* struct port_ref */
 extern const struct value_rule value_pattern;    /* struct pattern */
 extern const struct value_rule value_principal;  /* struct pattern, without "spiffe://" */

@@ -261,6 +261,12 @@ identity_set_choose_default(struct identity_set *s, const char *name)
 	}
 }
 
+void
+identity_set_choose_only(struct identity_set *s)
+{
+	s->has_default = s->n == 1;
+}
+
 struct identity *
 identity_set_find(const struct identity_set *s, const char *id)
 {

@@ -96,6 +96,9 @@ enum tulle_err identity_set_of(struct identity_set **ret, struct identity *const
  */
 void identity_set_choose_default(struct identity_set *s, const char *name);
 
+/* Makes the only one the default; of several none is.  As identity_set_choose_default(). */
+void identity_set_choose_only(struct identity_set *s);
+
 struct identity_set *identity_set_ref(struct identity_set *s);
 
 /* Takes NULL.  Always returns NULL. */

@@ -28,7 +28,8 @@ def free_port():
 class Host:
     """A root folder and the certd in it."""
 
-    def __init__(self, top, name, identity="", authority=None, extra=""):
+    def __init__(self, top, name, identity="", authority=None, extra="", issuers=None):
+        self.issuers = issuers  # authority.kubernetes
         self.root = os.path.join(top, name)
         self.authority = authority
         self.proc = None
@@ -42,9 +43,10 @@ class Host:
 
     def configure(self, identity="", domain=DOMAIN, extra=""):
         listen = f'"127.0.0.1:{self.authority}"' if self.authority else '"off"'
+        issuers = f", kubernetes: {json.dumps(self.issuers)}" if self.issuers else ""
         users = ", ".join(f'{k}: "{v}"' for k, v in UID.items())
         self.write("tulle.yaml", (f"trustDomain: {domain}\n" if domain else "") +
-                   f"identity: {{{identity}}}\nusers: {{{users}}}\nauthority: {{listen: {listen}}}\n{extra}")
+                   f"identity: {{{identity}}}\nusers: {{{users}}}\nauthority: {{listen: {listen}{issuers}}}\n{extra}")
 
     def write(self, name, text):
         with open(self.path("etc/tulle", name), "w", encoding="utf-8") as f:

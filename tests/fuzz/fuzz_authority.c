@@ -294,7 +294,7 @@ set_up(void)
 	(void)authority_advance(authority, 86400, clock_wall_sec());
 	CHECK(addr_parse(&at, "127.0.0.1:1") == TULLE_OK);
 	at.port = 0;
-	CHECK(authority_server_new(&server, loop, &at, authority, store, TD, 86400) == TULLE_OK);
+	CHECK(authority_server_new(&server, loop, &at, authority, store, NULL, TD, 86400) == TULLE_OK);
 	roots = authority_roots(authority);
 	CHECK(trust_new(&trust, &(struct trust_bundle){ .td = TD, .roots = roots.p, .len = roots.len }, 1, 1) == TULLE_OK);
 	CHECK(verifier_new(&verifier, trust) == TULLE_OK);

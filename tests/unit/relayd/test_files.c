@@ -181,11 +181,11 @@ START_TEST(the_identity_socket_that_the_environment_names_must_be_a_unix_socket)
 	int fd;
 
 	ck_assert_int_eq(setenv("SPIFFE_ENDPOINT_SOCKET", "tcp://127.0.0.1:1", 1), 0);
-	ck_assert_int_eq(files_dial_identity(&fd), TULLE_EINVAL);
+	ck_assert_int_eq(files_dial_identity(NULL, &fd), TULLE_EINVAL);
 	ck_assert_int_eq(setenv("SPIFFE_ENDPOINT_SOCKET", "unix://relative", 1), 0);
-	ck_assert_int_eq(files_dial_identity(&fd), TULLE_EINVAL);
+	ck_assert_int_eq(files_dial_identity(NULL, &fd), TULLE_EINVAL);
 	ck_assert_int_eq(setenv("SPIFFE_ENDPOINT_SOCKET", "unix:///nonexistent/x.sock", 1), 0);
-	ck_assert_int_eq(files_dial_identity(&fd), TULLE_ENOENT);
+	ck_assert_int_eq(files_dial_identity(NULL, &fd), TULLE_ENOENT);
 }
 END_TEST
 

@@ -74,6 +74,9 @@ static const struct {
 	{ "identity.source", "identity: {source: fleet}", false },
 	{ "identity.ttl", "identity: {ttl: 1h}", false },
 	{ "identity.default", "identity: {default: ns/x/sa/y}", true },
+	{ "identity.socket", "identity: {source: spiffe, socket: \"unix:///run/x.sock\"}", true },
+	{ "identity.join", "identity: {source: fleet, join: {address: \"10.0.0.1:15012\", root: \"sha256:"
+	  "0000000000000000000000000000000000000000000000000000000000000000\", tokenFile: /x}}", false },
 	{ "capture.outbound", "capture: {outbound: false}", true },
 	{ "capture.inbound", "capture: {inbound: false}", true },
 	{ "capture.failClosed", "capture: {failClosed: true}", false },
@@ -143,7 +146,7 @@ follow(const char *id, bool *ret_changed)
 {
 	problems_free(&problems);
 	problems_init(&problems);
-	return loader_follow(&l, id, strlen(id), &problems, ret_changed);
+	return loader_follow(&l, id, strlen(id), false, &problems, ret_changed);
 }
 
 START_TEST(our_trust_domain_is_followed_where_the_files_name_none)

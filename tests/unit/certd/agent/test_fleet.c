@@ -78,7 +78,14 @@ is_back(void *arg)
 	w.back++;
 }
 
-static const struct fleet_handler handler = { certificate, failed, is_back, is_joined };
+static void
+is_waiting(void *arg, const char *why)
+{
+	(void)arg;
+	(void)why;
+}
+
+static const struct fleet_handler handler = { certificate, failed, is_back, is_waiting, is_joined };
 
 static void
 join_done(void *arg, const char *error)
@@ -91,7 +98,7 @@ join_done(void *arg, const char *error)
 static void
 serve(void)
 {
-	ck_assert_int_eq(authority_server_new(&w.server, w.loop, &w.at, w.authority, w.store, TD, 3600), TULLE_OK);
+	ck_assert_int_eq(authority_server_new(&w.server, w.loop, &w.at, w.authority, w.store, NULL, TD, 3600), TULLE_OK);
 }
 
 static void

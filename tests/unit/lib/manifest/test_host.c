@@ -37,6 +37,8 @@ refused(const char *text, const char *line)
 	problems_free(&p);
 }
 
+#define PIN "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 START_TEST(an_empty_file_works)
 {
 	static const char *const empty[] = { "", "# nothing\n", "---\n", "{}" };
@@ -150,12 +152,36 @@ START_TEST(every_mistake_names_its_place_and_the_way_out)
 	    "tulle.yaml:1:14: trustDomain: is \"Mesh.Example\"; a trust domain (a-z, 0-9, ., - and _) is needed");
 	refused("identity: {ttl: 9s}\n",
 	    "tulle.yaml:1:17: identity.ttl: is \"9s\"; a duration of at least 10s, such as 24h is needed");
-	refused("identity: {source: spiffe}\n",
-	    "tulle.yaml:1:20: identity.source: spiffe is known, but not carried out: this version has no upstream "
-	    "SPIFFE source; use embedded or fleet");
+	refused("identity: {source: files}\n",
+	    "tulle.yaml:1:20: identity.source: files is known, but not carried out: this version does not take identities "
+	    "from files; use embedded, fleet or spiffe");
+	refused("identity: {default: only}\n",
+	    "tulle.yaml:1:12: identity.default: \"only\" is the one identity that an authority elsewhere allows: it needs "
+	    "source: fleet or spiffe");
+	refused("identity: {socket: \"unix:///run/x.sock\"}\n",
+	    "tulle.yaml:1:12: identity.socket: is for source: spiffe; this host has another source");
+	refused("identity: {source: spiffe, socket: /run/x.sock}\n",
+	    "tulle.yaml:1:36: identity.socket: is \"/run/x.sock\"; a Unix socket, such as unix:///run/spire/agent.sock is "
+	    "needed");
+	refused("identity: {join: {address: \"10.0.0.1:15012\", root: \"" PIN "\", tokenFile: /t}}\n",
+	    "tulle.yaml:1:12: identity.join: is for source: fleet; this host has another source");
+	refused("identity: {source: fleet, join: {address: 10.0.0.1, root: \"" PIN "\", tokenFile: /t}}\n",
+	    "tulle.yaml:1:43: identity.join.address: is \"10.0.0.1\"; an address and a port, such as 10.0.0.1:15012 or "
+	    "authority.example:15012 is needed");
+	refused("identity: {source: fleet, join: {address: \"a.b:1\", root: \"sha256:00\", tokenFile: /t}}\n",
+	    "tulle.yaml:1:58: identity.join.root: is \"sha256:00\"; sha256: and 64 hexadecimal digits, as tulle status prints "
+	    "it on the authority is needed");
+	refused("identity: {source: fleet, join: {address: \"a.b:1\", root: \"" PIN "\"}}\n",
+	    "tulle.yaml:1:33: identity.join.tokenFile: is missing; an absolute path, such as /etc/tulle/file is needed");
+	refused("authority: {kubernetes: [{issuer: x, jwks: k.json}]}\n",
+	    "tulle.yaml:1:44: authority.kubernetes[0].jwks: is \"k.json\"; an absolute path or a URL is needed");
+	refused("authority: {kubernetes: [{issuer: x, jwks: /a}, {issuer: x, jwks: /b}]}\n",
+	    "tulle.yaml:1:13: authority.kubernetes: has the issuer \"x\" twice");
+	refused("authority: {kubernetes: [{issuer: x, jwks: /a, jwksCA: /b}]}\n",
+	    "tulle.yaml:1:13: authority.kubernetes: jwksCA and jwksTokenFile are for a URL; jwks is a file");
 	refused("identity: {source: fleets}\n", "tulle.yaml:1:20: identity.source: is \"fleets\"; did you mean \"fleet\"?");
 	refused("identity: {default: shop/cart}\n",
-	    "tulle.yaml:1:21: identity.default: is \"shop/cart\"; ns/NAMESPACE/sa/SERVICEACCOUNT is needed");
+	    "tulle.yaml:1:21: identity.default: is \"shop/cart\"; ns/NAMESPACE/sa/SERVICEACCOUNT, or only is needed");
 	refused("identity: embedded\n",
 	    "tulle.yaml:1:11: identity: is a text, \"embedded\"; a mapping is needed");
 	refused("capture: {outbound: yes}\n", "tulle.yaml:1:21: capture.outbound: is \"yes\"; true or false is needed");

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods as members: they join with the token of their service account, by themselves, and are who it says."""
+import os
+import shutil
+
+import certd
+import netns
+import pytest
+import tokens
+
+RELAY = certd.UID["relayd"]
+POD = "a0000000-0000-4000-8000-00000000000"
+
+
+@pytest.fixture(scope="module")
+def keys():
+    return [tokens.Key("key-1"), tokens.Key("key-2"), tokens.Key("curve", kind="ec")]
+
+
+@pytest.fixture()
+def world():
+    w = certd.World()
+    yield w
+    w.close()
+
+
+class Cluster:
+    """An authority that takes tokens of one cluster, and the pods of it."""
+
+    def __init__(self, world, key, start=True, **issuer):
+        self.world = world
+        self.key = key
+        self.jwks = os.path.join(world.top, "jwks.json")
+        self.put(self.jwks, tokens.key_set(key))
+        self.authority = world.host("authority", authority=certd.free_port(),
+                                    issuers=[{"issuer": tokens.ISSUER, "jwks": self.jwks, **issuer}])
+        if start:
+            self.authority.start()
+            self.root = self.authority.status()["root"]
+
+    @staticmethod
+    def put(path, text):
+        """As kubelet writes what it projects: in one step."""
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path + ".new", 0o644)
+        os.rename(path + ".new", path)
+
+    def pod(self, name, token=None, root=None, default="only", key=None, **claims):
+        """A pod with a token file; not started."""
+        path = os.path.join(self.world.top, name + ".token")
+        if token is None:
+            token = tokens.token(key or self.key, pod=name, **claims)
+        self.put(path, token)
+        h = self.world.host(name, f'source: fleet, default: {default}, join: {{address: "127.0.0.1:'
+                            f'{self.authority.authority}", root: "{root or self.root}", tokenFile: {path}}}')
+        h.configure(h_identity(h), domain=None)
+        h.token_file = path
+        return h
+
+    def members(self):
+        return self.authority.status()["members"]
+
+
+def h_identity(h):
+    with open(h.path("etc/tulle/tulle.yaml"), encoding="utf-8") as f:
+        return f.read().split("identity: {", 1)[1].split("}\nusers", 1)[0]
+
+
+def has(h, ids, seconds=10):
+    netns.wait_for(lambda: h.ids(RELAY) == ids, seconds)
+
+
+def refused(h, sentence, seconds=10):
+    """It has not joined, and says why: in status, and to whoever asks for its identity."""
+    netns.wait_for(lambda: sentence in h.status()["member"].get("failure", ""), seconds)
+    status = h.status()
+    assert status["state"] == "not joined" and sentence in status["alarms"][0]["reason"], status
+    done = h.tulle("svid", "--timeout", "500ms", uid=RELAY)
+    assert done.returncode != 0 and "not joined yet" in done.stderr, done.stderr
+
+
+def test_a_pod_joins_by_itself_and_is_who_its_token_says(world, keys):
+    c = Cluster(world, keys[0])
+    p = c.pod("web-1", uid=POD + "1").start()
+    has(p, ["ns/shop/sa/web"])
+    member = c.members()[0]
+    assert member["host"] == "web-1" and member["accounts"] == ["shop/web"], member
+    assert member["kubernetes"]["pod"] == "web-1" and member["kubernetes"]["uid"] == POD + "1", member
+    assert 3000 < member["remaining"] <= 3600, member
+    assert p.status()["trust_domain"] == certd.DOMAIN
+
+
+def test_a_token_signed_with_a_curve_will_do(world, keys):
+    c = Cluster(world, keys[2])
+    has(c.pod("web-1").start(), ["ns/shop/sa/web"])
+
+
+def test_a_pod_that_lost_its_state_joins_again_as_the_same_member(world, keys):
+    c = Cluster(world, keys[0])
+    p = c.pod("web-1").start()
+    has(p, ["ns/shop/sa/web"])
+    before = c.members()
+    p.kill()
+    shutil.rmtree(p.path("var"))  # the container was started anew
+    p.start()
+    has(p, ["ns/shop/sa/web"])
+    after = c.members()
+    assert [m["node"] for m in after] == [m["node"] for m in before] and after[0]["serial"] != before[0]["serial"]
+    assert after[0]["rejoins"] == 1
+    assert c.authority.lines("a pod joins again with another key: its container was started anew, or its token is used twice")
+
+
+def test_the_join_of_a_machine_without_anybody_there(world, keys):
+    c = Cluster(world, keys[0])
+    vm = c.pod("vm", token=c.authority.token("default/db") + "\n").start()
+    has(vm, ["ns/default/sa/db"])
+    assert "kubernetes" not in c.members()[0]
+
+
+REFUSALS = {
+    "wrong audience": (dict(aud=["https://kubernetes.default.svc", "vault"]),
+                       'it is for audience "https://kubernetes.default.svc" and others, not "tulle"'),
+    "audience as text": (dict(aud="vault"), 'it is for audience "vault", not "tulle"'),
+    "expired": (dict(exp=1600000000, iat=1599990000), "it has expired,"),
+    "not yet": (dict(nbf=4000000000), "it is not yet valid, for"),
+    "no end": (dict(exp=None), 'it has no "exp"'),
+    "a year": (dict(exp=4000000000), "it was made for "),
+    "other issuer": (dict(iss="https://elsewhere.example"),
+                     'its issuer "https://elsewhere.example" is none that this authority trusts'),
+    "other account": (dict(sub="system:serviceaccount:shop:root"),
+                      'its subject and its "kubernetes.io" name different accounts'),
+    "no account": (dict(sub="user"), 'its subject is "user": it is not the token of a service account'),
+}
+
+
+@pytest.mark.parametrize("what", sorted(REFUSALS))
+def test_a_token_that_is_not_good_is_refused_with_the_reason_at_both_ends(world, keys, what):
+    changes, sentence = REFUSALS[what]
+    c = Cluster(world, keys[0])
+    p = c.pod("web-1", **changes).start()
+    refused(p, "the authority refuses the token: " + sentence)
+    assert sentence in c.authority.wait("refused a host")["reason"]
+    assert c.members() == []
+
+
+def test_a_token_of_an_unknown_key_is_refused_until_the_key_set_has_it(world, keys):
+    c = Cluster(world, keys[0])
+    p = c.pod("web-1", key=keys[1]).start()
+    refused(p, 'it is signed by a key that the issuer\'s key set does not have (kid "key-2")')
+    c.put(c.jwks, tokens.key_set(keys[0], keys[1]))  # the cluster rolls its keys over
+    has(p, ["ns/shop/sa/web"], 20)
+
+
+def test_a_bad_key_set_leaves_the_old_one_and_is_an_alarm(world, keys):
+    c = Cluster(world, keys[0])
+    c.put(c.jwks, '{"keys": [')
+    has(c.pod("web-1").start(), ["ns/shop/sa/web"])
+    assert "not JSON" in c.authority.status()["issuers"][0]["error"]
+    assert len(c.authority.lines("the keys of an issuer cannot be used: what was known before stays")) == 1
+
+
+def test_another_root_than_the_pinned_one_gets_no_token(world, keys):
+    c = Cluster(world, keys[0])
+    p = c.pod("web-1", root="sha256:" + "00" * 32).start()
+    refused(p, "authority 127.0.0.1:")
+    assert c.authority.lines("refused a host") == []
+
+
+def test_several_accounts_are_no_only_one(world, keys):
+    c = Cluster(world, keys[0])
+    vm = c.pod("vm", token=c.authority.token("default/db", "default/web")).start()
+    sentence = 'identity.default is "only", but this host may have 2 accounts'
+    assert sentence in vm.wait("there is no default identity")["reason"]
+    assert sentence in vm.status()["alarms"][0]["reason"] and vm.ids(RELAY) == []
