@@ -195,12 +195,14 @@ fleet_status(const struct fleet *f)
 	json_t *o;
 
 	if (!f->node.joined)
-		return json_pack("{sb sb ss sI}", "joined", 0, "by_itself", f->self.host != NULL, "failure", f->self.failure,
-		    "failures", (json_int_t)f->self.failures);
-	o = json_pack("{sb ss ss ss sI sI ss sI}", "joined", 1, "authority", addr_format(&f->node.authority, where), "node",
+		return json_pack("{sb sb ss sI ss sI sb}", "joined", 0, "by_itself", f->self.host != NULL, "failure", f->self.failure,
+		    "failures", (json_int_t)f->self.failures, "join_failure", f->join_error, "clock_skew", (json_int_t)f->skew,
+		    "clock_skew_at_least", f->skew_at_least);
+	o = json_pack("{sb ss ss ss sI sI ss sI sb}", "joined", 1, "authority", addr_format(&f->node.authority, where), "node",
 	    f->node.identity->facts.id, "serial", f->node.identity->facts.serial, "remaining",
 	    (json_int_t)(f->node.identity->facts.not_after - clock_wall_sec()), "last_success", (json_int_t)f->last_success,
-	    "failure", f->error, "clock_skew", (json_int_t)f->skew);
+	    "failure", f->error, "clock_skew", (json_int_t)f->skew,
+	    "clock_skew_at_least", f->skew_at_least);
 	(void)json_object_set(o, "accounts", f->node.accounts);
 	return o;
 }

@@ -67,6 +67,8 @@ struct fleet {
 	int64_t retry_at;
 	int64_t last_success; /* seconds; 0: never */
 	int64_t skew;         /* the authority's clock minus ours */
+	bool skew_at_least;   /* it may be more: told by a certificate that was refused for its dates */
+	char join_error[FLEET_WHY]; /* why the last join failed; "" */
 
 	/* Joining by itself. */
 	struct {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* fleet_join.c - Join: this host becomes a member, by a token. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/fleet_intern.h"
 #include "authority/members.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/crypt.h"
 #include "tls/issue.h"
@@ -37,6 +40,7 @@ fleet_finish_join(struct fleet *f, const char *error)
 	fleet_forget_token(f);
 	f->dead = true; /* the next connection is the node's */
 	fleet_soon(f);
+	(void)snprintf(f->join_error, sizeof(f->join_error), "%s", error != NULL ? error : "");
 	if (error != NULL && f->self.host == NULL) /* who joins by itself says it less often */
 		log_warn("joining failed", LF_STR("reason", error));
 	done(f->join_arg, error);
@@ -75,6 +79,26 @@ join_answer(void *arg, const uint8_t *p, size_t n)
 	tulle__v1__join_response__free_unpacked(m, NULL);
 }
 
+/* The authority says no more than that; the token tells when it was to end. */
+static void
+say_refused(const struct fleet *f, char why[FLEET_WHY])
+{
+	int64_t ago = clock_wall_sec() - f->token.expires;
+	char when[32] = "";
+	time_t at = (time_t)f->token.expires;
+	struct tm tm;
+
+	if (ago < 0) {
+		(void)snprintf(why, FLEET_WHY, "the authority refused the token: it was revoked there, or is not one of its tokens (the "
+		    "authority's log says which); make another there: tulle token");
+		return;
+	}
+	if (gmtime_r(&at, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	(void)snprintf(why, FLEET_WHY, "the authority refused the token: it expired at %s, %" PRId64 " s ago by this host's clock; make "
+	    "another there: tulle token", when, ago);
+}
+
 static void
 join_finished(void *arg, enum grpc_status status, const char *text)
 {
@@ -86,8 +110,10 @@ join_finished(void *arg, enum grpc_status status, const char *text)
 	if (status == GRPC_PERMISSION_DENIED && f->jwt != NULL)
 		(void)snprintf(why, sizeof(why), "the authority refuses the token: %.250s", text);
 	else if (status == GRPC_PERMISSION_DENIED)
-		(void)snprintf(why, sizeof(why),
-		    "the authority refused the token: it has expired, is spent or was revoked (its log says which)");
+		say_refused(f, why);
+	else if (status == GRPC_ALREADY_EXISTS)
+		(void)snprintf(why, sizeof(why), "the authority refused the token: it has been used already, by another host or by this "
+		    "one before it left; make another there: tulle token");
 	else
 		fleet_status_text(why, status, text);
 	fleet_finish_join(f, why);
@@ -132,6 +158,16 @@ fleet_join_ready(struct fleet *f)
 		fleet_finish_join(f, "the host at the token's address has the right root but is not the authority");
 		return;
 	}
+	if (f->expected_td[0] != '\0' && (id.td_len != strlen(f->expected_td) || memcmp(id.td, f->expected_td, id.td_len) != 0)) {
+		char why[FLEET_WHY];
+
+		/* Before anything is asked of it: the token stays good for the host that it is for. */
+		(void)snprintf(why, sizeof(why), "the token is for trust domain %.*s, and this host %s %.80s; %s", id.td_len < 80 ? (int)id.td_len : 80, id.td,
+		    f->node.joined ? "has joined" : "has trustDomain:", f->expected_td,
+		    f->node.joined ? "tulle leave first, if it is to change" : "correct tulle.yaml, or take another token");
+		fleet_finish_join(f, why);
+		return;
+	}
 	tulle__v1__join_request__init(&m);
 	e = join_request(f, &csr, proof);
 	if (e == TULLE_OK) {
@@ -161,7 +197,7 @@ fleet_join(struct fleet *f, const struct token *t, const char *td, void (*done)(
 	fleet_hang_up(f);
 	fleet_fail_orders(f, &f->asked, "this host joins anew");
 	f->token = *t;
-	(void)snprintf(f->expected_td, sizeof(f->expected_td), "%s", td != NULL ? td : "");
+	(void)snprintf(f->expected_td, sizeof(f->expected_td), "%s", f->node.joined ? f->node.td : td != NULL ? td : "");
 	e = fleet_dial(f, FOR_JOIN);
 	if (e) {
 		fleet_forget_token(f);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* fleet_link.c - the connection to the authority and the calls on it. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ fleet_note_clock(struct fleet *f, int64_t theirs)
 	if ((skew > SKEW_MAX || skew < -SKEW_MAX) && (f->skew <= SKEW_MAX && f->skew >= -SKEW_MAX))
 		log_warn("this host's clock and the authority's differ: certificates may be refused", LF_INT("seconds", skew));
 	f->skew = skew;
+	f->skew_at_least = false;
 	f->last_success = clock_wall_sec();
 	if (f->error[0] != '\0') {
 		f->error[0] = '\0';
@@ -47,6 +49,23 @@ all_failed(struct fleet *f, const char *why)
 	fleet_soon(f);
 }
 
+/*
+ * Was the authority's certificate refused for its dates?  An authority keeps
+ * its own fresh, so it is the clocks: at least *ret_skew seconds lie between
+ * them, more by as much as the certificate has lived or was to live.
+ */
+static bool
+clocks_differ(const struct fleet *f, int64_t *ret_skew)
+{
+	const struct tls_session *s = f->client != NULL ? grpc_client_session(f->client) : NULL;
+	int64_t now = clock_wall_sec();
+
+	if (s == NULL || (tls_session_reason(s) != SVID_NOT_YET_VALID && tls_session_reason(s) != SVID_EXPIRED))
+		return false;
+	*ret_skew = tls_session_reason(s) == SVID_EXPIRED ? tls_session_peer_not_after(s) - now : tls_session_peer_not_before(s) - now;
+	return true;
+}
+
 static void
 closed(void *arg, const char *reason)
 {
@@ -58,7 +77,15 @@ closed(void *arg, const char *reason)
 	fleet_soon(f);
 	if (!busy)
 		return;
-	(void)snprintf(why, sizeof(why), "authority %s: %s", addr_format(&f->peer, where), reason);
+	if (clocks_differ(f, &f->skew)) {
+		f->skew_at_least = true;
+		(void)snprintf(why, sizeof(why), "authority %s: its certificate is %s by this host's clock: the clock is at least %" PRId64
+		    " s %s the authority's; set the clocks (NTP)", addr_format(&f->peer, where),
+		    f->skew > 0 ? "not valid yet" : "no longer valid", f->skew > 0 ? f->skew : -f->skew,
+		    f->skew > 0 ? "behind" : "ahead of");
+	} else {
+		(void)snprintf(why, sizeof(why), "authority %s: %s", addr_format(&f->peer, where), reason);
+	}
 	all_failed(f, why);
 }
 

@@ -128,7 +128,8 @@ member_join(struct store *s, const struct join *j, int64_t now, char ret_node[ME
 	if (!has_redeemed(token, node)) {
 		if ((int64_t)json_array_size(json_object_get(token, "redeemed")) >= value_int(token, "uses")) {
 			log_error("a spent join token was presented by another host", LF_STR("token", j->token_id));
-			return deny(why, "the token is spent: another key has redeemed it");
+			(void)deny(why, "the token is spent: another key has redeemed it");
+			return TULLE_EEXIST;
 		}
 		if (json_object_size(store_table(s, "member")) >= MEMBERS_MAX) {
 			(void)snprintf(why, MEMBER_WHY, "there are %d members already", MEMBERS_MAX);

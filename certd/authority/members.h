@@ -83,6 +83,7 @@ struct join {
  *
  *   TULLE_OK       *ret_node is recorded; *ret_request the request to sign for it
  *   TULLE_EDENIED  <why>, for the log; the peer is told nothing but "denied"
+ *   TULLE_EEXIST   the token is spent, <why>; who hears this has proved to hold it, so the peer may be told
  *   TULLE_EINVAL   the request is malformed
  *   TULLE_ELIMIT, TULLE_ESYS, TULLE_ENOMEM
  */

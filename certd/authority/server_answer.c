@@ -37,10 +37,17 @@ log_denied(struct authority_server *s, struct grpc_call *call, const char *what,
 }
 
 void
-server_deny(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why)
+server_refuse(struct authority_server *s, struct grpc_call *call, enum grpc_status status, const char *what, const char *node,
+    const char *why)
 {
 	log_denied(s, call, what, node, why);
-	grpc_finish(call, GRPC_PERMISSION_DENIED, "denied");
+	grpc_finish(call, status, "denied");
+}
+
+void
+server_deny(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why)
+{
+	server_refuse(s, call, GRPC_PERMISSION_DENIED, what, node, why);
 }
 
 void

@@ -48,6 +48,10 @@ void server_renew_at(struct authority_server *s, int64_t end);
 void server_answer(struct grpc_call *call, const ProtobufCMessage *m);
 
 /* What is told to the peer is less than what is logged.  <node>: whom it says it is; "" if nobody. */
+void server_refuse(struct authority_server *s, struct grpc_call *call, enum grpc_status status, const char *what,
+    const char *node, const char *why);
+
+/* The same with PERMISSION_DENIED. */
 void server_deny(struct authority_server *s, struct grpc_call *call, const char *what, const char *node, const char *why);
 
 /* The same for who is told: what it showed is its own, and nobody else's secret is in <why>. */

@@ -140,6 +140,8 @@ server_join(struct authority_server *s, struct grpc_call *call, const Tulle__V1_
 		answer_join(s, call, &(struct grant){ .node = node, .request = &request, .admit = true });
 	else if (e == TULLE_EDENIED || e == TULLE_EINVAL)
 		server_deny(s, call, "join", m->token_id, why);
+	else if (e == TULLE_EEXIST) /* whoever hears this has proved that he holds the token */
+		server_refuse(s, call, GRPC_ALREADY_EXISTS, "join", m->token_id, why);
 	else
 		grpc_finish(call, GRPC_UNAVAILABLE, "not now");
 }

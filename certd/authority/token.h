@@ -3,13 +3,16 @@
  * token.h - the text of a join token, and the proof that its holder gives
  * (pure).
  *
- *   tulle1.ID.SECRET.PIN.HOST_PORT
+ *   tulle1.ID.SECRET.PIN.EXPIRES.HOST_PORT.CHECK
  *
  * One line without a character that a shell or a mail program minds.  ID,
  * SECRET and PIN are base64url: 9 random bytes, 16 random bytes, and the
  * SHA-256 of the root's public key, by which the new host knows the
- * authority.  HOST_PORT is an IP address and a port with an underscore
- * between them.
+ * authority.  EXPIRES is in seconds since the epoch: for words to people,
+ * the authority decides by its own record.  HOST_PORT is an IP address and a
+ * port with an underscore between them.  CHECK is the start of the SHA-256 of
+ * all that stands before it: what was cut or mistyped is found before
+ * anybody is asked.
  *
  * The secret never travels.  The authority keeps only a key derived from it
  * and cannot print the token again.
@@ -38,10 +41,11 @@ struct token {
 	uint8_t secret[TOKEN_SECRET]; /* wipe it */
 	uint8_t pin[TOKEN_PIN];
 	struct addr authority;
+	int64_t expires; /* seconds since the epoch */
 };
 
 /* A new one with random id and secret.  TULLE_ECRYPTO. */
-enum tulle_err token_new(struct token *ret, const uint8_t pin[TOKEN_PIN], const struct addr *authority);
+enum tulle_err token_new(struct token *ret, const uint8_t pin[TOKEN_PIN], const struct addr *authority, int64_t expires);
 
 /* Returns <out>. */
 char *token_format(const struct token *t, char out[TOKEN_TEXT]);

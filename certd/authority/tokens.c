@@ -66,7 +66,7 @@ token_create(struct store *s, const struct token_order *o, const uint8_t pin[TOK
 		return TULLE_ELIMIT;
 	}
 	why[0] = '\0';
-	e = token_new(&t, pin, &o->authority);
+	e = token_new(&t, pin, &o->authority, now + o->ttl);
 	if (e == TULLE_OK)
 		e = token_key(key, &t);
 	if (e)

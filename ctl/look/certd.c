@@ -19,16 +19,34 @@ show_alarm(struct report *r, const json_t *alarm)
 	    *reason != '\0' ? ": " : "", reason, gone ? ", then tulle renew" : "");
 }
 
+static void
+show_clock(struct report *r, const json_t *m)
+{
+	json_int_t skew = answer_num(m, "clock_skew");
+	bool at_least = json_is_true(json_object_get(m, "clock_skew_at_least"));
+
+	if (skew <= CLOCKS_DIFFER && skew >= -CLOCKS_DIFFER && !at_least)
+		return;
+	report_add(r, at_least ? BROKEN : WARNING, "clock", "%s%" JSON_INTEGER_FORMAT " s %s the authority's: certificates %s refused; "
+	    "set the clocks (NTP)", at_least ? "at least " : "", skew > 0 ? skew : -skew, skew > 0 ? "behind" : "ahead of",
+	    at_least ? "are" : "may be");
+}
+
 /* This host as a member of a fleet: its own certificate, and the authority. */
 static void
 show_member(struct report *r, const json_t *m)
 {
 	const char *failure = answer_text(m, "failure", ""), *authority = answer_text(m, "authority", "?");
-	json_int_t left = answer_num(m, "remaining"), skew = answer_num(m, "clock_skew");
+	const char *join_failure = answer_text(m, "join_failure", "");
+	json_int_t left = answer_num(m, "remaining");
 	char text[32];
 
-	if (!json_is_true(json_object_get(m, "joined")))
+	show_clock(r, m);
+	if (!json_is_true(json_object_get(m, "joined"))) {
+		if (*join_failure != '\0')
+			report_add(r, BROKEN, "join", "the last tulle join failed: %s", join_failure);
 		return;
+	}
 	if (left <= 0)
 		report_add(r, BROKEN, "node", "this host's certificate has expired: it is renewed when the authority %s answers, within 30 "
 		    "days; after that, or if the host was banned, it takes a new token: tulle join", authority);
@@ -36,9 +54,6 @@ show_member(struct report *r, const json_t *m)
 		report_add(r, left <= 0 ? BROKEN : WARNING, "authority", "%s: certificates are not renewed; %s left of this host's; is %s "
 		    "there, and the host not banned (tulle member, on the authority)?", failure,
 		    print_lifetime(left > 0 ? left : 0, text), authority);
-	if (skew > CLOCKS_DIFFER || skew < -CLOCKS_DIFFER)
-		report_add(r, WARNING, "clock", "%" JSON_INTEGER_FORMAT " s %s the authority's: certificates may be refused; set the clocks "
-		    "(NTP)", skew > 0 ? skew : -skew, skew > 0 ? "behind" : "ahead of");
 }
 
 void

@@ -348,6 +348,12 @@ tls_session_peer_serial(const struct tls_session *s)
 }
 
 int64_t
+tls_session_peer_not_before(const struct tls_session *s)
+{
+	return s->peer_not_before;
+}
+
+int64_t
 tls_session_peer_not_after(const struct tls_session *s)
 {
 	return s->peer_not_after;

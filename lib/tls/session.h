@@ -115,7 +115,8 @@ const char *tls_session_peer_id(const struct tls_session *s);
 const char *tls_session_claimed_id(const struct tls_session *s);
 
 const char *tls_session_peer_serial(const struct tls_session *s); /* hexadecimal, "" if none */
-int64_t tls_session_peer_not_after(const struct tls_session *s);  /* seconds since the epoch, 0 if none */
+int64_t tls_session_peer_not_before(const struct tls_session *s); /* seconds since the epoch, 0 if none; also of one refused */
+int64_t tls_session_peer_not_after(const struct tls_session *s);  /* the same */
 
 /* Which of our identities answered or called: its ID, valid until tls_session_free(); NULL if none. */
 const char *tls_session_own_id(const struct tls_session *s);

@@ -18,6 +18,7 @@ remember_peer(struct tls_session *s, const struct svid_facts *f)
 	if (f->id_len > 0)
 		s->peer = intern_get(f->id, f->id_len);
 	memcpy(s->peer_serial, f->serial, sizeof(s->peer_serial));
+	s->peer_not_before = f->serial[0] != '\0' ? f->not_before : 0;
 	s->peer_not_after = f->serial[0] != '\0' ? f->not_after : 0;
 }
 
@@ -44,7 +45,7 @@ judge(struct tls_session *s, const WOLFSSL_X509_STORE_CTX *store)
 		return SVID_CHAIN_TOO_DEEP;
 	for (int i = 0; i < store->totalCerts; i++)
 		chain[i] = (struct der){ .p = store->certs[i].buffer, .len = store->certs[i].length };
-	facts.not_after = 0;
+	facts.not_before = facts.not_after = 0;
 	r = verifier_check(s->ctx->verifier, chain, (size_t)store->totalCerts,
 	    s->server ? SVID_TLS_CLIENT : SVID_TLS_SERVER, &facts);
 	remember_peer(s, &facts);

@@ -41,6 +41,7 @@ struct tls_session {
 	const char *own;
 	const char *sni;
 	const char *alpn;
+	int64_t peer_not_before;
 	int64_t peer_not_after;
 	char peer_serial[SVID_SERIAL];
 	bool server;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """tulle-certd by itself: hosts without a network of their own, on loopback."""
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -17,6 +19,12 @@ import pytest
 UID = {"certd": 7712, "relayd": 7711, "telemetryd": 7713}
 WEB = 7720
 DOMAIN = "certd.test"
+
+
+def whole(token):
+    """A token that was changed, with check characters that fit again."""
+    text = token.rsplit(".", 1)[0]
+    return text + "." + base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:3]).decode()
 
 
 def free_port():

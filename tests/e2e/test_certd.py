@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -436,7 +437,7 @@ def test_a_token_works_once_but_again_for_the_same_host(world, authority):
     assert one.tulle("join", token).returncode == 0
     assert one.tulle("join", token).returncode == 0
     done = two.tulle("join", token)
-    assert done.returncode == 1 and "refused the token" in done.stderr
+    assert done.returncode == 1 and "refused the token: it has been used already" in done.stderr
     assert authority.wait("a spent join token was presented by another host")
     assert "spent" in authority.wait("refused a host")["reason"]
     assert two.ids(RELAY) == []
@@ -448,17 +449,20 @@ def test_a_token_works_once_but_again_for_the_same_host(world, authority):
 def test_tokens_that_are_no_good(world, authority):
     m = member(world, "member")
     token = authority.token("default/web-2", args=("--ttl", "5s"))
-    for bad, says in (("nonsense", "begins with"), (token[:40], "not whole"), (token.rsplit(".", 4)[0], "not whole")):
+    other = "A" if token[30] != "A" else "B"
+    for bad, says in (("nonsense", "begins with"), (token[:40], "not whole"), (token.rsplit(".", 4)[0], "not whole"),
+                      (token[:-1], "not whole"), (token[:30] + other + token[31:], "not whole: it was cut or mistyped")):
         done = m.tulle("join", bad)
         assert done.returncode == 1 and says in done.stderr, done.stderr
-    parts = token.split(".", 4)
+    assert not authority.lines("refused a host")  # nobody was asked
+    parts = token.split(".", 5)
     pin = parts[3][:-2] + ("A" if parts[3][-2] != "A" else "B") + parts[3][-1]
-    done = m.tulle("join", ".".join([*parts[:3], pin, parts[4]]))  # somebody else's root
+    done = m.tulle("join", certd.whole(".".join([*parts[:3], pin, *parts[4:]])))  # somebody else's root
     assert done.returncode == 1 and "no root with the pinned key" in done.stderr, done.stderr
-    done = m.tulle("join", ".".join([*parts[:4], f"127.0.0.1_{certd.free_port()}"]))
+    done = m.tulle("join", certd.whole(".".join([*parts[:5], f"127.0.0.1_{certd.free_port()}.x"])))
     assert done.returncode == 1 and "authority 127.0.0.1" in done.stderr, done.stderr
     forged = parts[2][:-2] + ("A" if parts[2][-2] != "A" else "B") + parts[2][-1]
-    done = m.tulle("join", ".".join([*parts[:2], forged, *parts[3:]]))
+    done = m.tulle("join", certd.whole(".".join([*parts[:2], forged, *parts[3:]])))
     assert done.returncode == 1 and "refused the token" in done.stderr
     assert "proof" in authority.wait("refused a host")["reason"]
     revoked = authority.token("default/web-2")
@@ -466,7 +470,10 @@ def test_tokens_that_are_no_good(world, authority):
     assert m.tulle("join", revoked).returncode == 1
     assert authority.wait("refused a host", count=2)["reason"] == "no such token"
     netns.wait_for(lambda: authority.tulle("token", "--list").stdout == "no token is open\n", 10)
-    assert m.tulle("join", token).returncode == 1
+    done = m.tulle("join", token)
+    assert done.returncode == 1 and re.search(r"the token: it expired at 20\S+Z, \d+ s ago by this host's clock; make another", done.stderr)
+    page = m.tulle("status").stdout
+    assert "the last tulle join failed: the authority refused the token: it expired at" in page, page
     assert authority.wait("refused a host", count=3)["reason"] in ("the token has expired", "no such token")  # it may be swept
     for args in (("--allow", "nonsense"), ("--allow", "a/b", "--ttl", "200h"), ("--allow", "a/b", "--uses", "0")):
         assert authority.tulle("token", *args).returncode == 1
@@ -541,10 +548,30 @@ def test_another_trust_domains_authority_is_refused(world, authority):
     assert done.returncode == 1 and "certd.test" in done.stderr and "other.test" in done.stderr
 
 
+def test_a_host_that_has_joined_refuses_another_trust_domains_token_and_neither_loses(world, authority):
+    m = world.host("member")
+    m.configure("source: fleet, default: ns/default/sa/web-2", domain=None)
+    m.start()
+    assert m.tulle("join", authority.token("default/web-2")).returncode == 0
+    joined(m, ["ns/default/sa/web-2"])
+    serial = m.svids(RELAY)[0]["serial"]
+    other = world.host("other", "default: ns/default/sa/x", authority=certd.free_port())
+    other.configure("default: ns/default/sa/x", domain="other.test")
+    other.start()
+    token = other.token("default/web-2")
+    done = m.tulle("join", token)
+    assert done.returncode == 1 and "the token is for trust domain other.test, and this host has joined certd.test" in done.stderr
+    assert m.svids(RELAY)[0]["serial"] == serial and m.tulle("renew").returncode == 0
+    third = world.host("third")
+    third.configure("source: fleet, default: ns/default/sa/web-2", domain="other.test")
+    third.start()
+    assert third.tulle("join", token).returncode == 0  # it is as good as it was
+
+
 def test_strangers_are_slowed_down(world, authority):
     m = member(world, "member")
     parts = authority.token("default/web-2").split(".", 4)
-    bad = ".".join([parts[0], parts[1], parts[2][::-1][:21] + "A", *parts[3:]])
+    bad = certd.whole(".".join([parts[0], parts[1], parts[2][::-1][:21] + "A", *parts[3:]]))
     for _ in range(12):
         last = m.tulle("join", bad)
     assert last.returncode == 1 and "RESOURCE_EXHAUSTED" in last.stderr, last.stderr

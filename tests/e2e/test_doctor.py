@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """tulle doctor: a mesh that is well gives no complaint, and each classic error is named by one command."""
+import glob
 import json
 import os
-import time
+import socket
 
+import certd
 import pytest
 
 import mesh
@@ -116,7 +118,6 @@ def test_an_application_on_loopback_alone_is_named(pair):
     b = pair["b"]
     b.daemons["nginx-8080"].stop()
     with b.ns.inside():
-        import socket
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind(("127.0.0.1", 8080))
@@ -191,3 +192,56 @@ def test_port_15008_blocked_by_this_host_itself_is_named(pair):
         names(a, "peer", "is blocked by a firewall of this host, on the way out")
     finally:
         a.run("iptables", "-D", *rule)
+
+
+# ---- a host that is to join, and its authority: on loopback, without a relay -----------------
+
+
+@pytest.fixture
+def world():
+    w = certd.World()
+    yield w
+    w.close()
+
+
+def told(host, *, what):
+    """Lines of doctor about <what>; a relay is missing here, so the exit status says nothing."""
+    return [line for line in host.tulle("doctor").stdout.splitlines() if line.split()[1:2] == [what]]
+
+
+def test_an_expired_token_is_named_by_join_and_by_doctor(world):
+    authority = world.host("authority", "default: ns/default/sa/a", authority=certd.free_port()).start()
+    m = world.host("member", "source: fleet, default: ns/default/sa/m").start()
+    token = authority.token("default/m", args=("--ttl", "5s"))
+    netns.wait_for(lambda: authority.tulle("token", "--list").stdout == "no token is open\n", 10 * mesh.PATIENCE)
+    done = m.tulle("join", token)
+    assert done.returncode == 1 and "the authority refused the token: it expired at 20" in done.stderr, done.stderr
+    line, = told(m, what="join")
+    assert line.startswith("FAIL") and "it expired at 20" in line and "make another there: tulle token" in line
+    assert m.tulle("join", authority.token("default/m")).returncode == 0
+    assert told(m, what="join") == []
+
+
+FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+
+
+@pytest.mark.skipif(not FAKETIME or mesh.sanitized(), reason="needs libfaketime, which does not go with sanitizers")
+@pytest.mark.parametrize("offset, seconds, words", [
+    ("-3h", range(10700, 10801), "behind the authority's: certificates are refused"),
+    ("+2h", range(7195, 7206), "ahead of the authority's: certificates may be refused"),
+    ("+200d", range(86400 * 30, 86400 * 200), "ahead of the authority's: certificates are refused"),
+])
+def test_a_clock_that_is_off_is_named_with_seconds(world, monkeypatch, offset, seconds, words):
+    authority = world.host("authority", "default: ns/default/sa/a", authority=certd.free_port()).start()
+    m = world.host("member", "source: fleet, default: ns/default/sa/m")
+    for name, value in (("LD_PRELOAD", FAKETIME[0]), ("FAKETIME", offset), ("DONT_FAKE_MONOTONIC", "1")):
+        monkeypatch.setenv(name, value)
+    m.start()
+    for name in ("LD_PRELOAD", "FAKETIME", "DONT_FAKE_MONOTONIC"):
+        monkeypatch.delenv(name)
+    done = m.tulle("join", authority.token("default/m"))
+    line, = told(m, what="clock")
+    figure = int(next(w for w in line.split() if w.isdigit()))
+    assert figure in seconds and words in line and "set the clocks (NTP)" in line, line
+    if "are refused" in words:
+        assert done.returncode == 1 and f"s {words.split(':')[0]}" in done.stderr, done.stderr
