@@ -120,12 +120,15 @@ judge_by(const struct kubernetes_issuer *k, struct keyset *set, const struct jwt
 	(void)refuse(why, "the authority has no keys of its issuer at present");
 	if (keys != NULL)
 		e = jwt_verify(t, keys, why);
-	if (e == TULLE_ENOENT && keyset_missed(set)) {
-		(void)refuse(why, "its issuer's keys are being fetched");
+	if (e == TULLE_ENOENT) {
+		const bool coming = keyset_missed(set);
+
+		if (keys != NULL && !coming)
+			return TULLE_EDENIED;
+		if (keys != NULL)
+			(void)refuse(why, "its issuer's keys are being fetched anew");
 		return TULLE_AGAIN;
 	}
-	if (e == TULLE_ENOENT)
-		return keys == NULL ? TULLE_AGAIN : TULLE_EDENIED;
 	if (e == TULLE_OK)
 		e = jwt_check(t, &(struct jwt_rules){ .issuer = k->issuer, .audience = k->audience, .now = now }, why);
 	if (e == TULLE_OK)

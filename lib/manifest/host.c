@@ -278,6 +278,9 @@ check_issuers(struct decode *d, const struct path *path, const struct yaml_node 
 		if (k->jwks[0] == '/' && (k->jwks_ca != NULL || k->jwks_token_file != NULL))
 			decode_error(d, inner(node, "authority", "kubernetes"), path, "authority.kubernetes",
 			    "jwksCA and jwksTokenFile are for a URL; jwks is a file");
+		if (strncmp(k->jwks, "http://", 7) == 0 && k->jwks_token_file != NULL)
+			decode_error(d, inner(node, "authority", "kubernetes"), path, "authority.kubernetes",
+			    "jwksTokenFile is for an https URL: a token is not sent in the clear");
 	}
 }
 

@@ -2,6 +2,8 @@
 """Pods as members: they join with the token of their service account, by themselves, and are who it says."""
 import os
 import shutil
+import socket
+import subprocess
 
 import certd
 import netns
@@ -173,3 +175,112 @@ def test_several_accounts_are_no_only_one(world, keys):
     sentence = 'identity.default is "only", but this host may have 2 accounts'
     assert sentence in vm.wait("there is no default identity")["reason"]
     assert sentence in vm.status()["alarms"][0]["reason"] and vm.ids(RELAY) == []
+
+
+# ---- key sets from a URL -----------------------------------------------------
+
+
+class Web:
+    """nginx with https for localhost, that shows its key set to who brings the right bearer token."""
+
+    def __init__(self, world, secret="s3cret"):
+        self.folder = os.path.join(world.top, "web")
+        os.mkdir(self.folder)
+        os.chmod(self.folder, 0o755)
+        self.port, self.proc = certd.free_port(), None
+        at = lambda n: os.path.join(self.folder, n)
+        self.ca, self.document, self.token = at("cert.pem"), at("jwks"), at("bearer")
+        tokens.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", at("key.pem"), "-out", self.ca, "-days", "2",
+                       "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+        with open(self.token, "w", encoding="utf-8") as f:
+            f.write(secret + "\n")
+        os.chmod(self.token, 0o644)
+        with open(at("nginx.conf"), "w", encoding="utf-8") as f:
+            f.write(f"""daemon off; worker_processes 1; pid {at("pid")}; error_log stderr warn; user root;
+events {{ worker_connections 64; }}
+http {{ access_log {at("access.log")};
+ {" ".join(f"{k}_temp_path {at(k)};" for k in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))}
+ server {{ listen 127.0.0.1:{self.port} ssl; ssl_certificate {self.ca}; ssl_certificate_key {at("key.pem")}; root {self.folder};
+  location / {{ if ($http_authorization != "Bearer {secret}") {{ return 401; }} }} }} }}
+""")
+
+    def start(self):
+        self.proc = subprocess.Popen(["nginx", "-p", self.folder, "-c", os.path.join(self.folder, "nginx.conf")])
+        netns.wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0)
+        return self
+
+    def stop(self):
+        if self.proc:
+            self.proc.terminate()
+            self.proc.wait()
+            self.proc = None
+
+    def asked(self):
+        with open(os.path.join(self.folder, "access.log"), encoding="utf-8") as f:
+            return len(f.readlines())
+
+
+@pytest.fixture()
+def web(world):
+    w = Web(world)
+    yield w
+    w.stop()
+
+
+def from_url(world, web, key, **issuer):
+    c = Cluster(world, key, start=False, jwksCA=web.ca, jwksTokenFile=web.token, **issuer)
+    c.authority.issuers[0]["jwks"] = f"https://localhost:{web.port}/jwks"
+    c.authority.configure()
+    c.authority.start()
+    c.root = c.authority.status()["root"]
+    return c
+
+
+def issuer_of(c):
+    return c.authority.status()["issuers"][0]
+
+
+def test_a_key_set_from_a_url_follows_the_cluster_and_outlives_it(world, web, keys):
+    Cluster.put(web.document, tokens.key_set(keys[0]))
+    web.start()
+    c = from_url(world, web, keys[0])
+    netns.wait_for(lambda: issuer_of(c)["keys"] == 1)
+    has(c.pod("web-1").start(), ["ns/shop/sa/web"])
+    # A new key: asked for as soon as a token names it, and not once for each token.
+    Cluster.put(web.document, tokens.key_set(keys[0], keys[1]))
+    p = c.pod("web-2", key=keys[1], uid="uid-2").start()
+    has(p, ["ns/shop/sa/web"], 40)
+    assert 2 <= web.asked() <= 5
+    # The cluster is away, and this host starts: the last good keys are there.
+    web.stop()
+    c.authority.stop()
+    c.authority.start()
+    assert issuer_of(c)["keys"] == 2
+    has(c.pod("web-3", uid="uid-3").start(), ["ns/shop/sa/web"])
+
+
+def test_a_url_that_does_not_deliver_is_told_and_does_not_stop_the_authority(world, web, keys):
+    c = from_url(world, web, keys[0])
+    netns.wait_for(lambda: issuer_of(c)["error"])
+    p = c.pod("web-1").start()
+    refused(p, "the authority has no keys of its issuer at present", 30)
+    Cluster.put(web.document, tokens.key_set(keys[0]))
+    Cluster.put(web.token, "wrong")
+    web.start()
+    netns.wait_for(lambda: "the server answers 401, not 200" in issuer_of(c)["error"], 30)
+    Cluster.put(web.token, "s3cret")
+    netns.wait_for(lambda: issuer_of(c)["keys"] == 1, 30)
+    has(c.pod("web-2", uid="uid-2").start(), ["ns/shop/sa/web"])
+    assert issuer_of(c)["error"] == ""
+
+
+def test_a_url_that_another_ca_vouches_for_is_not_believed(world, web, keys):
+    Cluster.put(web.document, tokens.key_set(keys[0]))
+    web.start()
+    pem, _ = certd.openssl_root(os.path.join(world.top, "ca"), "other", "20200101000000Z", "20300101000000Z")
+    os.chmod(os.path.dirname(pem), 0o755)
+    os.chmod(pem, 0o644)
+    web.ca = pem
+    c = from_url(world, web, keys[0])
+    netns.wait_for(lambda: issuer_of(c)["error"])
+    assert issuer_of(c)["keys"] == 0 and "no signer" in issuer_of(c)["error"], issuer_of(c)

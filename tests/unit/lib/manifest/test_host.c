@@ -179,6 +179,8 @@ START_TEST(every_mistake_names_its_place_and_the_way_out)
 	    "tulle.yaml:1:13: authority.kubernetes: has the issuer \"x\" twice");
 	refused("authority: {kubernetes: [{issuer: x, jwks: /a, jwksCA: /b}]}\n",
 	    "tulle.yaml:1:13: authority.kubernetes: jwksCA and jwksTokenFile are for a URL; jwks is a file");
+	refused("authority: {kubernetes: [{issuer: x, jwks: \"http://a/k\", jwksTokenFile: /b}]}\n",
+	    "tulle.yaml:1:13: authority.kubernetes: jwksTokenFile is for an https URL: a token is not sent in the clear");
 	refused("identity: {source: fleets}\n", "tulle.yaml:1:20: identity.source: is \"fleets\"; did you mean \"fleet\"?");
 	refused("identity: {default: shop/cart}\n",
 	    "tulle.yaml:1:21: identity.default: is \"shop/cart\"; ns/NAMESPACE/sa/SERVICEACCOUNT, or only is needed");
