@@ -89,6 +89,15 @@ config_only(struct config *c, const char *account)
 	return TULLE_OK;
 }
 
+static bool
+user_of_host(void *arg, const char *name, uint32_t *ret_uid)
+{
+	uint32_t gid;
+
+	(void)arg;
+	return host_user_id(name, ret_uid, &gid) == TULLE_OK;
+}
+
 static enum tulle_err
 build(struct config *c, struct problems *problems)
 {
@@ -98,23 +107,16 @@ build(struct config *c, struct problems *problems)
 	c->wanted = calloc(c->ids->n + 2, sizeof(*c->wanted));
 	if (c->rules == NULL || c->wanted == NULL)
 		return TULLE_ENOMEM;
+	if (identities_resolve(c->ids, user_of_host, NULL, problems) != TULLE_OK)
+		return TULLE_EINVAL;
 	if (c->host->identity.default_account != NULL)
 		wants(c, c->host->identity.default_namespace, c->host->identity.default_account, c->host->identity.ttl_ms);
 	for (size_t i = 0; i < c->ids->n; i++) {
 		const struct identity_entry *e = &c->ids->items[i];
 		struct config_rule *r = &c->rules[c->n_rules];
-		char shown[PROBLEM_SHOWN];
 
-		*r = (struct config_rule){ .match = { .unit = e->match.unit }, .ns = e->namespace, .sa = e->account,
+		*r = (struct config_rule){ .match = { .has_uid = e->uid_known, .uid = e->uid, .unit = e->match.unit }, .ns = e->namespace, .sa = e->account,
 			.line = e->place.line };
-		if (e->match.uid != NULL) {
-			r->match.has_uid = true;
-			if (host_user_id(e->match.uid, &r->match.uid, &gid) != TULLE_OK) {
-				problem_error(problems, e->place, "match.uid", "there is no user %s on this host",
-				    problem_show(shown, e->match.uid));
-				continue;
-			}
-		}
 		c->n_rules++;
 		wants(c, e->namespace, e->account, e->ttl_ms != 0 ? e->ttl_ms : c->host->identity.ttl_ms);
 	}

@@ -13,6 +13,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "daemon.h"
+#include "decide/owner.h"
 #include "serve/answer.h"
 #include "serve/attest.h"
 
@@ -278,6 +279,18 @@ run_join(void *arg, struct ctl_call *call, const json_t *args)
 
 /* ---- why ---- */
 
+/* As whom the relay sends the connections of such a process: its own rule, which decide/owner.c is for both of us. */
+static json_t *
+outbound_json(const struct config *c, const struct facts *f)
+{
+	const struct owner owner = { .uid_known = true, .uid = f->uid, .unit = f->unit };
+	const struct identity_entry *e;
+
+	if (owner_choose(c->ids, &owner, &e) == OWNER_ENTRY)
+		return json_pack("{ss ss si}", "as", e->path, "file", e->place.file, "line", (int)e->place.line);
+	return json_pack("{ss?}", "as", c->host->identity.default_name);
+}
+
 static void
 run_why(void *arg, struct ctl_call *call, const json_t *args)
 {
@@ -296,8 +309,8 @@ run_why(void *arg, struct ctl_call *call, const json_t *args)
 	for (size_t i = 0; i < a->n; i++)
 		(void)json_array_append_new(ids, json_string(a->slots[i]->id));
 	ctl_ok(call,
-	    json_pack("{si sI ss so ss}", "pid", who.facts.pid, "uid", (json_int_t)who.facts.uid, "unit", who.facts.unit,
-	        "identities", ids, "why", a->why));
+	    json_pack("{si sI ss so ss so}", "pid", who.facts.pid, "uid", (json_int_t)who.facts.uid, "unit", who.facts.unit,
+	        "identities", ids, "why", a->why, "outbound", outbound_json(d->config, &who.facts)));
 	attest_forget(&who);
 }
 

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/paths.h"
+#include "decide/owner.h"
 #include "manifest/dir.h"
 #include "manifest/host.h"
 #include "manifest/identities.h"
@@ -145,6 +146,14 @@ check_identities_file(struct check *c, const struct manifest_file *f)
 	c->identity_files++;
 	if (identities_parse(&ids, f->name, f->data, f->len, &c->problems) == TULLE_OK)
 		c->identities += ids->n;
+	for (size_t i = 0; ids != NULL && i < ids->n; i++) {
+		const struct identity_entry *before = owner_ambiguous(ids, i);
+
+		if (before != NULL)
+			problem_warn(&c->problems, ids->items[i].place, "match",
+			    "is the same as in line %u: connections of such a process speak as that one's %s", before->place.line,
+			    before->service_account);
+	}
 	(void)identities_free(ids);
 }
 

@@ -15,13 +15,15 @@
 static const char usage_text[] =
     "Usage: tulle why [--root DIR] [--json] PID\n"
     "\n"
-    "Says which identities the process would get from tulle-certd, and why.\n"
+    "Says which identities the process would get from tulle-certd, as whom its\n"
+    "connections into the mesh speak, and why.\n"
     "Exit status: 0 it gets one, 1 it gets none, 2 wrong usage.\n";
 
 static void
 show(const json_t *r)
 {
-	const json_t *ids = json_object_get(r, "identities");
+	const json_t *ids = json_object_get(r, "identities"), *out = json_object_get(r, "outbound");
+	const char *as = json_string_value(json_object_get(out, "as")), *file = json_string_value(json_object_get(out, "file"));
 
 	(void)printf("pid %" JSON_INTEGER_FORMAT ": uid %" JSON_INTEGER_FORMAT ", unit %s\n",
 	    json_integer_value(json_object_get(r, "pid")), json_integer_value(json_object_get(r, "uid")),
@@ -30,6 +32,13 @@ show(const json_t *r)
 		(void)printf("gets %s\n", json_string_value(json_array_get(ids, i)));
 	if (json_array_size(ids) == 0)
 		(void)printf("gets none: %s\n", certd_text(r, "why"));
+	if (file != NULL)
+		(void)printf("its connections into the mesh speak as %s, by %s:%" JSON_INTEGER_FORMAT "\n", as, file,
+		    json_integer_value(json_object_get(out, "line")));
+	else if (as != NULL)
+		(void)printf("its connections into the mesh speak as %s, identity.default: no entry fits\n", as);
+	else
+		(void)printf("its connections into the mesh fail: no entry fits, and identity.default is not set\n");
 }
 
 int

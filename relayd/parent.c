@@ -23,6 +23,7 @@
 #include "msg/msg.h"
 #include "pulse.h"
 #include "supply.h"
+#include "units.h"
 #include "wire.h"
 
 #define NAME "tulle-relayd"
@@ -46,6 +47,7 @@ struct parent {
 	struct callers callers;
 	uint64_t next_id;
 	struct supply supply;     /* of the relay process with configuration */
+	struct units units;
 	struct timer restart;
 	uint64_t restart_ms;
 	uint64_t born_ms;
@@ -78,12 +80,14 @@ static json_t *
 status_json(struct parent *p, json_t *relay)
 {
 	char when[LASTGOOD_WHEN];
+	json_t *units = json_pack("{s:I, s:b}", "cgroups", (json_int_t)cgroups_count(p->units.cgroups), "unreadable",
+	    p->units.trouble);
 	json_t *addresses = json_pack("{s:i, s:s}", "known", (int)p->supply.files.n_local, "error", p->supply.files.trouble);
 
-	return json_pack("{s:i, s:i, s:b, s:s, s:s?, s:b, s:b, s:o, s:o}", "parent_pid", (int)getpid(), "starts",
+	return json_pack("{s:i, s:i, s:b, s:s, s:s?, s:b, s:b, s:o, s:o, s:o}", "parent_pid", (int)getpid(), "starts",
 	    (int)p->starts, "ready", relay != NULL && p->ready, "last_error", p->supply.error, "last_good",
 	    p->supply.last_good != 0 ? lastgood_when(p->supply.last_good, when) : NULL, "telemetry_attached",
-	    consumers_attached(p->consumers), "silent", relay == NULL && p->child.pid != 0, "addresses", addresses, "relay",
+	    consumers_attached(p->consumers), "silent", relay == NULL && p->child.pid != 0, "addresses", addresses, "units", units, "relay",
 	    relay != NULL ? relay : json_null());
 }
 
@@ -165,6 +169,8 @@ on_message(struct parent *p, struct msg *m)
 	case WIRE_DIAL:
 		on_dial(p);
 		return TULLE_OK;
+	case WIRE_UNIT_OF:
+		return units_asked(&p->units, m);
 	case WIRE_STATUS_REPLY:
 		return on_status_reply(p, m);
 	case WIRE_READY:
@@ -229,6 +235,7 @@ spawn(struct parent *p)
 	events_count(p->counters, COUNT_RELAY_STARTS);
 	(void)msg_send(p->child.channel, WIRE_CONSUMER, &attached, sizeof(attached), NULL, 0);
 	supply_begin(&p->supply, p->child.channel);
+	units_begin(&p->units, p->child.channel);
 }
 
 static void
@@ -244,6 +251,7 @@ static void
 child_died(struct parent *p, int status)
 {
 	supply_ended(&p->supply);
+	units_begin(&p->units, -1);
 	loop_del(p->loop, &p->channel);
 	child_forget(&p->child);
 	p->ready = false;
@@ -461,6 +469,7 @@ start(struct parent *p)
 		return e;
 	callers_init(&p->callers, p->loop, answer_late, p);
 	supply_init(&p->supply, p->loop, &p->callers);
+	units_init(&p->units, p->loop, NULL);
 	p->counters = events_writer(p->events, workers + 1);
 	return TULLE_OK;
 }

@@ -336,6 +336,46 @@ worker_drained(void *arg)
 	mailbox_post(&r->box, j);
 }
 
+/* ---- units of cgroups ------------------------------------------------------------------------ */
+
+struct unit_question {
+	struct job job;
+	uint64_t cgroup;
+};
+
+static void
+ask_unit(void *owner, struct job *job)
+{
+	struct unit_question *q = CONTAINER_OF(job, struct unit_question, job);
+	const struct wire_cgroup body = { .id = q->cgroup };
+
+	tell(owner, WIRE_UNIT_OF, &body, sizeof(body));
+	free(q);
+}
+
+/* In the worker's thread. */
+static void
+worker_asks_unit(void *arg, uint64_t cgroup)
+{
+	struct relay *r = arg;
+	struct unit_question *q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return; /* the flow gives up by its deadline */
+	q->job.run = ask_unit;
+	q->cgroup = cgroup;
+	mailbox_post(&r->box, &q->job);
+}
+
+static void
+on_unit(struct relay *r, const struct wire_unit *u)
+{
+	if (memchr(u->unit, '\0', sizeof(u->unit)) == NULL)
+		return;
+	for (unsigned int i = 0; i < r->nworkers; i++)
+		worker_unit(r->workers[i], u->cgroup, u->known ? u->unit : NULL);
+}
+
 /* ---- the channel to the parent ----------------------------------------------------------- */
 
 static enum tulle_err
@@ -346,6 +386,7 @@ on_message(struct relay *r, struct msg *m)
 	struct wire_ping ping;
 	struct wire_drain d;
 	struct wire_flag flag;
+	struct wire_unit unit;
 	enum tulle_err e = TULLE_EPEER;
 
 	switch (m->type) {
@@ -355,6 +396,11 @@ on_message(struct relay *r, struct msg *m)
 		e = wire_take(m, &identity, sizeof(identity));
 		if (e == TULLE_OK)
 			identity_client_dialled(r->identity, msg_take_fd(m, 0), identity.error);
+		break;
+	case WIRE_UNIT:
+		e = wire_take(m, &unit, sizeof(unit));
+		if (e == TULLE_OK)
+			on_unit(r, &unit);
 		break;
 	case WIRE_STATUS:
 		e = wire_take(m, &status, sizeof(status));
@@ -462,7 +508,8 @@ start_workers(struct relay *r)
 	for (unsigned int i = 0; i < r->nworkers && e == TULLE_OK; i++) {
 		const struct worker_start start = { .config = r->start->config, .hands_over = r->start->hands_over,
 			.sockets = &r->start->sockets[i],
-			.events = events_writer(r->events, i), .budget = &r->budget, .drained = worker_drained, .arg = r };
+			.events = events_writer(r->events, i), .budget = &r->budget, .drained = worker_drained,
+			.ask_unit = worker_asks_unit, .arg = r };
 
 		e = worker_start(&r->workers[i], i, &start);
 	}

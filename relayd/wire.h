@@ -3,8 +3,8 @@
  * wire.h - what parent and relay process say to each other (msg/msg.h).
  *
  * The parent has a file system and the descriptors, the relay process
- * parses what strangers send.  So the relay process can ask for exactly one
- * thing, WIRE_DIAL; everything else it says is an answer.
+ * parses what strangers send.  So the relay process can ask for exactly two
+ * things, WIRE_DIAL and WIRE_UNIT_OF; everything else it says is an answer.
  */
 #ifndef TULLE_RELAYD_WIRE_H
 #define TULLE_RELAYD_WIRE_H
@@ -24,9 +24,11 @@ enum wire {
 	WIRE_CONSUMER,       /* struct wire_flag: telemetryd is attached, or not */
 	WIRE_PING,           /* struct wire_ping */
 	WIRE_TRAFFIC,        /* struct wire_status; answered as WIRE_STATUS is */
+	WIRE_UNIT,           /* struct wire_unit */
 	/* relay process to parent */
 	WIRE_CONFIG_RESULT,  /* struct wire_result, then the text of errors and warnings */
 	WIRE_DIAL,           /* nothing: connect to the Workload API */
+	WIRE_UNIT_OF,        /* struct wire_cgroup: which unit is that? */
 	WIRE_STATUS_REPLY,   /* struct wire_status, then JSON, or a descriptor: sealed JSON */
 	WIRE_READY,          /* struct wire_flag: has an identity and a configuration, or not */
 	WIRE_PONG,           /* struct wire_ping: the main thread and every worker have turned since it was asked */
@@ -43,6 +45,19 @@ struct wire_config {
 
 struct wire_identity {
 	int32_t error; /* 0, or why there is no descriptor: an errno */
+};
+
+struct wire_cgroup {
+	uint64_t id; /* its inode number in the unified hierarchy */
+};
+
+#define WIRE_UNIT_MAX 256
+
+struct wire_unit {
+	uint64_t cgroup;
+	uint32_t known; /* 0: there is no such cgroup, or it cannot be seen */
+	uint32_t zero;
+	char unit[WIRE_UNIT_MAX]; /* with a NUL; "": in no unit */
 };
 
 struct wire_status {

@@ -323,6 +323,8 @@ struct configure_job {
 	const struct snapshot *snapshot;
 	struct identity_set *set;
 	uint64_t deadline_ms;
+	uint64_t cgroup;
+	char *unit;
 	void (*done)(void *arg, json_t *result);
 	void *arg;
 };
@@ -381,6 +383,27 @@ worker_identify(struct worker *w, struct identity_set *set)
 	struct configure_job *j = job_new(run_identify);
 
 	j->set = identity_set_ref(set);
+	mailbox_post(&w->box, &j->job);
+}
+
+static void
+run_unit(void *owner, struct job *job)
+{
+	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
+	struct worker *w = owner;
+
+	flows_unit(&w->flows, j->cgroup, j->unit);
+	free(j->unit);
+	free(j);
+}
+
+void
+worker_unit(struct worker *w, uint64_t cgroup, const char *unit)
+{
+	struct configure_job *j = job_new(run_unit);
+
+	j->cgroup = cgroup;
+	j->unit = unit != NULL ? strdup(unit) : NULL; /* out of memory: not known */
 	mailbox_post(&w->box, &j->job);
 }
 
@@ -555,6 +578,8 @@ worker_start(struct worker **ret, unsigned int index, const struct worker_start 
 	if (e != TULLE_OK)
 		goto fail;
 	flows_init(&w->flows, &w->th, &w->creds, w->pool, start->events, w->talks);
+	w->flows.owners.ask_unit = start->ask_unit;
+	w->flows.owners.arg = start->arg;
 	w->flows.ports.outbound = (uint16_t)config->ports.outbound;
 	w->flows.ports.inbound = (uint16_t)config->ports.inbound;
 	w->flows.ports.hbone = (uint16_t)config->ports.hbone;

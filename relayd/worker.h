@@ -29,6 +29,7 @@ struct worker_start {
 	struct budget *budget;                /* lent; shared with the other workers */
 	bool hands_over;                      /* another relay goes on with the sockets: a drain does not shut them */
 	void (*drained)(void *arg);           /* called in the worker's thread when a drain is over */
+	void (*ask_unit)(void *arg, uint64_t cgroup); /* the same, to be answered by worker_unit() */
 	void *arg;
 };
 
@@ -38,6 +39,9 @@ enum tulle_err worker_start(struct worker **ret, unsigned int index, const struc
 /* From any thread: what follows is done by the worker, soon, in the order of the calls. */
 void worker_configure(struct worker *w, const struct snapshot *snapshot); /* takes a reference of its own */
 void worker_identify(struct worker *w, struct identity_set *set);         /* takes a reference of its own */
+
+/* The unit of a cgroup, copied; "": it is in none; NULL: nobody knows. */
+void worker_unit(struct worker *w, uint64_t cgroup, const char *unit);
 
 /* Accepts no more, says GOAWAY; drained() when the last flow has ended or <deadline_ms> have passed. */
 void worker_drain(struct worker *w, uint64_t deadline_ms);

@@ -15,7 +15,7 @@
 struct facts {
 	int32_t pid;
 	uint32_t uid, gid;
-	char unit[PROCFS_UNIT];
+	char unit[UNIT_MAX];
 };
 
 /* One rule, names already looked up. */

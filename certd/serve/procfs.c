@@ -83,16 +83,8 @@ procfs_ids(const char *status, uint32_t *ret_uid, uint32_t *ret_gid)
 	return TULLE_OK;
 }
 
-static bool
-ends_with(const char *s, size_t n, const char *suffix)
-{
-	size_t m = strlen(suffix);
-
-	return n > m && memcmp(s + n - m, suffix, m) == 0;
-}
-
 enum tulle_err
-procfs_unit(const char *cgroup, char ret[PROCFS_UNIT])
+procfs_unit(const char *cgroup, char ret[UNIT_MAX])
 {
 	const char *p = cgroup;
 
@@ -103,17 +95,5 @@ procfs_unit(const char *cgroup, char ret[PROCFS_UNIT])
 		p++;
 	}
 	p += 3;
-	while (*p == '/') {
-		size_t n = strcspn(++p, "/\n");
-
-		if (ends_with(p, n, ".service") || ends_with(p, n, ".scope")) {
-			if (n >= PROCFS_UNIT)
-				return TULLE_EINVAL;
-			memcpy(ret, p, n);
-			ret[n] = '\0';
-			return TULLE_OK;
-		}
-		p += n;
-	}
-	return TULLE_ENOENT;
+	return unit_of_path(p, strcspn(p, "\n"), ret);
 }

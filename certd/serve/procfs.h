@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "owner/unit.h"
 
 /* Field 22 of /proc/PID/stat: when it started, in ticks since boot.  TULLE_EINVAL. */
 enum tulle_err procfs_start_time(const char *stat, uint64_t *ret);
@@ -17,18 +18,13 @@ enum tulle_err procfs_start_time(const char *stat, uint64_t *ret);
 /* The effective ids of /proc/PID/status.  TULLE_EINVAL. */
 enum tulle_err procfs_ids(const char *status, uint32_t *ret_uid, uint32_t *ret_gid);
 
-#define PROCFS_UNIT 256
-
 /*
- * The system unit of a process, out of /proc/PID/cgroup: the first component
- * of the unified hierarchy's path that ends in .service or .scope, counted
- * from the root.  What lies below it was delegated to that unit, so that it
- * can name cgroups there as it likes: user@1000.service/app.slice/nginx.service
- * is the user manager user@1000.service, never nginx.service.
+ * The system unit of a process (unit_of_path()), out of /proc/PID/cgroup: of
+ * its line for the unified hierarchy.
  *
  *   TULLE_ENOENT  in no unit
  *   TULLE_EINVAL  no unified hierarchy, or not such a file
  */
-enum tulle_err procfs_unit(const char *cgroup, char ret[PROCFS_UNIT]);
+enum tulle_err procfs_unit(const char *cgroup, char ret[UNIT_MAX]);
 
 #endif

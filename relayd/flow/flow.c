@@ -16,6 +16,7 @@ flows_init(struct flows *fs, struct thread *th, struct creds *creds, struct pool
 		.next_id = (uint64_t)th->index << 48 | (clock_wall_ns() / NS_PER_SEC & 0xffffff) << 24 };
 	TAILQ_INIT(&fs->all);
 	TAILQ_INIT(&fs->ended);
+	LIST_INIT(&fs->owners.waiting);
 }
 
 struct flow *
@@ -53,6 +54,7 @@ dialling_free(struct flow *f)
 {
 	if (f->dial == NULL)
 		return;
+	flow_forget_owner(f);
 	(void)snapshot_unref(f->dial->snapshot);
 	free(f->dial);
 	f->dial = NULL;
@@ -98,7 +100,7 @@ flows_reap(struct flows *fs)
 void
 flows_done(struct flows *fs)
 {
-	fs->diag = diag_close(fs->diag);
+	owners_done(&fs->owners);
 }
 
 void

@@ -45,6 +45,10 @@ struct dialling {
 	const struct identity_entry *entry; /* of the snapshot, whose identity the application has; NULL: the host's default */
 	const struct service_port *port;  /* of the snapshot; NULL: the address itself */
 	struct balance_tried tried;
+	struct flow *flow;
+	LIST_ENTRY(dialling) waiting;     /* for the unit of <cgroup>, if that is not 0 */
+	uint64_t cgroup;
+	struct diag_owner owner;          /* while it waits */
 	bool refused_once;                /* an unprocessed stream was asked for again */
 	const struct hbone *refused_by;   /* through another tunnel than this; may be gone */
 };
@@ -72,6 +76,17 @@ struct flow {
 	struct conn_event event;          /* filled as things become known */
 };
 
+struct unit_of;
+
+/* What one worker knows about the programs that connections belong to (owner.c). */
+struct owners {
+	struct diag *diag;                /* owned; NULL until it was needed */
+	struct unit_of *units;            /* owned, a hash table: cgroup to unit */
+	LIST_HEAD(, dialling) waiting;    /* until the unit of their cgroup is known */
+	void (*ask_unit)(void *arg, uint64_t cgroup); /* flows_unit() is the answer; NULL: nobody can be asked */
+	void *arg;
+};
+
 /* All flows of one worker, and what they share. */
 struct flows {
 	struct thread *th;
@@ -79,7 +94,7 @@ struct flows {
 	struct pool *pool;
 	struct events_writer *events;
 	struct talks *talks;                 /* lent */
-	struct diag *diag;                   /* owned; NULL until the owner of a connection was asked for */
+	struct owners owners;                /* whose connections they are */
 	const struct snapshot *snapshot;     /* one reference; NULL until configured */
 	struct {
 		uint16_t outbound, inbound, hbone, health, authority;
@@ -103,6 +118,9 @@ void flows_configure(struct flows *fs, const struct snapshot *snapshot);
 
 /* Gives back what all of them share; no flow is left. */
 void flows_done(struct flows *fs);
+
+/* The unit of a cgroup, lent; "": in none; NULL: it cannot be told.  Flows that waited for it go on, or end. */
+void flows_unit(struct flows *fs, uint64_t cgroup, const char *unit);
 
 /* Frees what ended in this tick. */
 void flows_reap(struct flows *fs);
@@ -182,10 +200,21 @@ void flow_log_refusal(struct flow *f, const char *message, const char *reason, c
 
 /*
  * Finds out as whom the application of an outbound flow speaks (decide/owner.h):
- * f->dial->entry.  TULLE_OK.  TULLE_EDENIED: it cannot be known, which is
- * logged, and the flow is to be ended as EVENT_DETAIL_OWNER_UNKNOWN.
+ * f->dial->entry.
+ *
+ *   TULLE_OK
+ *   TULLE_AGAIN    somebody was asked: flow_owner_found() follows, or the flow has ended
+ *   TULLE_EDENIED  it cannot be known: the flow has ended as EVENT_DETAIL_OWNER_UNKNOWN, which was logged
  */
 enum tulle_err flow_find_owner(struct flow *f);
+
+/* outbound.c: f->dial->entry is known now. */
+void flow_owner_found(struct flow *f);
+
+/* The flow waits no more; nothing if it does not. */
+void flow_forget_owner(struct flow *f);
+
+void owners_done(struct owners *o);
 
 /* record.c */
 void record_begin(struct flow *f);

@@ -326,25 +326,30 @@ in_mesh(const struct flow *f, const struct service_port *port)
 	return some;
 }
 
+void
+flow_owner_found(struct flow *f)
+{
+	const struct failure none = { EVENT_FAILED, EVENT_FLAG_UH, EVENT_DETAIL_NO_ENDPOINT, COUNT_CONNECT_OTHER, true };
+
+	if (f->dial->port != NULL)
+		dial_next(f, none);
+	else
+		dial_address(f);
+}
+
 static void
 dial(struct flow *f)
 {
-	const struct failure none = { EVENT_FAILED, EVENT_FLAG_UH, EVENT_DETAIL_NO_ENDPOINT, COUNT_CONNECT_OTHER, true };
 	const struct service_port *port = snapshot_service(f->dial->snapshot, &f->event.original);
 	char host[600];
 
-	if (in_mesh(f, port) && flow_find_owner(f) != TULLE_OK) {
-		flow_end(f, EVENT_FAILED, EVENT_FLAG_UF, EVENT_DETAIL_OWNER_UNKNOWN);
-		return;
+	if (port != NULL) {
+		f->dial->port = port;
+		(void)snprintf(host, sizeof(host), "%s.%s.svc.cluster.local", port->service->name, port->service->namespace);
+		record_text(f, &f->event.service, host);
 	}
-	if (port == NULL) {
-		dial_address(f);
-		return;
-	}
-	f->dial->port = port;
-	(void)snprintf(host, sizeof(host), "%s.%s.svc.cluster.local", port->service->name, port->service->namespace);
-	record_text(f, &f->event.service, host);
-	dial_next(f, none);
+	if (!in_mesh(f, port) || flow_find_owner(f) == TULLE_OK)
+		flow_owner_found(f);
 }
 
 void
@@ -389,6 +394,7 @@ flow_outbound_to(struct flows *fs, int fd, const struct addr *original)
 		flow_end(f, EVENT_FAILED, EVENT_FLAG_OM, EVENT_DETAIL_MEMORY_LIMIT);
 		return;
 	}
+	f->dial->flow = f;
 	f->dial->snapshot = snapshot_ref(fs->snapshot);
 	dial(f);
 }

@@ -181,11 +181,14 @@ class Host:
     def start_telemetryd(self):
         self.start("telemetryd").wait_for("attached to the relay", 20)
 
-    def start(self, name, *args, wrap=()):
-        """A daemon of Tulle; <wrap> is a program that runs it (prlimit, strace)."""
+    def start(self, name, *args, wrap=(), uid=None):
+        """A daemon of Tulle; <wrap> is a program that runs it (prlimit, strace).
+
+        With a uid (0 as well) it sees the machine's /sys, which "ip netns exec" hides.
+        """
         assert name not in self.daemons or not self.daemons[name].alive(), f"{name} runs already"
         argv = [*wrap, binary("tulle-" + name), "--root", self.root, *args]
-        self.daemons[name] = Daemon(self, name, argv)
+        self.daemons[name] = Daemon(self, name, argv, uid=uid)
         return self.daemons[name]
 
     def public(self, path):
@@ -209,8 +212,8 @@ class Host:
     def reload(self, check=True):
         return self.tulle("reload", "relayd", check=check)
 
-    def start_relay(self, rules=True):
-        relayd = self.start("relayd")
+    def start_relay(self, rules=True, **kwargs):
+        relayd = self.start("relayd", **kwargs)
         relayd.wait_for("ready", 20)
         if rules:
             self.rules("apply")

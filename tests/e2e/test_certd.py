@@ -78,11 +78,13 @@ def test_why_says_the_same(solo):
         netns.wait_for(lambda: str(certd.WEB) in open(f"/proc/{sleeper.pid}/status").read())
         done = solo.tulle("why", str(sleeper.pid))
         assert done.returncode == 0 and "gets spiffe://certd.test/ns/shop/sa/cart" in done.stdout
+        assert "its connections into the mesh speak as ns/shop/sa/cart, by " in done.stdout
     finally:
         sleeper.kill()
         sleeper.wait()
     done = solo.tulle("why", str(os.getpid()))
     assert done.returncode == 1 and "its uid is another" in done.stdout
+    assert "speak as ns/default/sa/web-1, identity.default: no entry fits" in done.stdout
 
 
 def test_openssl_believes_what_is_served(solo, world):

@@ -8,7 +8,7 @@ import mesh
 import netns
 
 SERVICE, SERVICE6 = "10.96.0.1", "fd96::1"
-USERS = {"cart": 7911, "jobs": 7912, "stranger": 7913, "late": 7914}
+USERS = {"cart": 7911, "jobs": 7912, "stranger": 7913, "late": 7914, "shared": 7915}
 ALLOW = """---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -19,7 +19,9 @@ spec:
   - from: [{{source: {{principals: [{1}]}}}}]
 """
 ENTRIES = [{"serviceAccount": "shop/cart", "match": {"uid": str(USERS["cart"])}},
-           {"serviceAccount": "shop/jobs", "match": {"uid": str(USERS["jobs"])}}]
+           {"serviceAccount": "shop/jobs", "match": {"uid": str(USERS["jobs"])}},
+           {"serviceAccount": "shop/cart", "match": {"unit": "cart.service", "uid": str(USERS["shared"])}},
+           {"serviceAccount": "shop/jobs", "match": {"unit": "jobs.service"}}]
 
 
 def principal(account):
@@ -35,10 +37,31 @@ def callers(host):
     return {t.get("identity", "").rsplit("/", 1)[-1] for t in tunnels(host, "inbound")}
 
 
-def ask(host, who, url=f"http://{SERVICE}/", **kwargs):
+def ask(host, who, url=f"http://{SERVICE}/", unit=None):
+    """curl as a user; <unit>: the folder of a cgroup to be in."""
     uid = USERS[who]
-    return host.run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", "curl", "-sS", "--max-time",
-                    str(5 * mesh.PATIENCE), url, check=False, **kwargs)
+    enter = ["sh", "-c", f'echo $$ >{unit}/cgroup.procs && exec "$@"', "sh"] if unit else []
+    return netns.run("nsenter", f"--net=/run/netns/{host.ns.name}", *enter, "setpriv", f"--reuid={uid}", f"--regid={uid}",
+                    "--clear-groups", "--", "curl", "-sS", "--max-time", str(5 * mesh.PATIENCE), url, check=False)
+
+
+@pytest.fixture
+def slice_of_tests():
+    """A folder in the unified hierarchy that looks as if systemd had made it; units are folders in it."""
+    top = "/sys/fs/cgroup" if os.path.exists("/sys/fs/cgroup/cgroup.procs") else "/sys/fs/cgroup/unified"
+    if not os.access(os.path.join(top, "cgroup.procs"), os.W_OK):
+        pytest.skip("no unified cgroup hierarchy that could be written to")
+    where = os.path.join(top, f"tulle{os.getpid()}.slice")
+    os.mkdir(where)
+    yield where
+    for folder, _, _ in os.walk(where, topdown=False):
+        os.rmdir(folder)
+
+
+def unit(where, *names):
+    path = os.path.join(where, *names)
+    os.makedirs(path, exist_ok=True)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +81,7 @@ def pair():
         for host in (a, b):
             host.run("ip", "-6", "route", "add", "fd96::/64", "dev", "eth0")
             host.nginx(8080)
-            host.start_relay()
+            host.start_relay(uid=0)
         yield m
 
 
@@ -117,3 +140,33 @@ def test_an_identity_without_a_certificate_is_not_replaced_by_another(pair):
     assert line["reason"] == "no_identity" and line["as"] == "ns/shop/sa/missing"
     a.identities(ENTRIES)
     a.reload()
+
+
+def test_two_units_of_one_user_are_told_apart(pair, slice_of_tests):
+    """cart.service and jobs.service run as one user; whatever lies below a unit is the unit."""
+    a, where = pair["a"], slice_of_tests
+    assert ask(a, "shared", unit=unit(where, "cart.service")).stdout.startswith("hello from ")
+    assert ask(a, "shared", unit=unit(where, "jobs.service")).returncode != 0
+    assert ask(a, "shared", unit=unit(where, "cart.service", "worker", "1")).stdout.startswith("hello from ")
+    assert ask(a, "shared").returncode != 0
+    assert ask(a, "stranger", unit=unit(where, "cart.service")).returncode != 0  # the entry has a user as well
+    assert callers(pair["b"]) >= {"cart", "jobs", "host"}
+
+
+def test_a_unit_that_starts_again_is_the_same_one(pair, slice_of_tests):
+    """Each start gives it another cgroup."""
+    a, where = pair["a"], slice_of_tests
+    for _ in range(3):
+        folder = unit(where, "cart.service")
+        assert ask(a, "shared", unit=folder).stdout.startswith("hello from ")
+        netns.wait_for(lambda f=folder: not open(os.path.join(f, "cgroup.procs"), encoding="ascii").read(), 5)
+        os.rmdir(folder)
+
+
+def test_a_user_s_unit_of_the_same_name_is_not_the_system_s(pair, slice_of_tests):
+    a, where = pair["a"], slice_of_tests
+    manager = unit(where, f"tulle{os.getpid()}-1000.slice", "user@1000.service", "app.slice", "cart.service")
+    container = unit(where, "0123456789ab", "cart.service")
+    assert ask(a, "shared", unit=manager).returncode != 0
+    assert ask(a, "shared", unit=container).returncode != 0
+    assert ask(a, "shared", unit=unit(where, "cart.service")).stdout.startswith("hello from ")

@@ -13,7 +13,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char *text = strndup((const char *)data, len);
-	char unit[PROCFS_UNIT];
+	char unit[UNIT_MAX];
 	uint64_t start;
 	uint32_t uid, gid;
 

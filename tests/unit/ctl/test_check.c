@@ -118,6 +118,10 @@ START_TEST(mistakes_are_told_and_fail)
 	ck_assert_ptr_nonnull(strstr(err, "nonexistent.yaml: cannot be read: not found\n"));
 	put("etc/tulle/tulle.yaml", "relay: {workers: 0}\n");
 	ck_assert_int_eq(check("/etc/tulle/tulle.yaml", NULL, NULL), 1);
+	put("etc/tulle/identities.yaml", "- {serviceAccount: a/b, match: {uid: 1}}\n- {serviceAccount: a/c, match: {uid: 1}}\n");
+	ck_assert_int_eq(check("/etc/tulle/identities.yaml", NULL, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(err, "identities.yaml:2:"));
+	ck_assert_ptr_nonnull(strstr(err, "is the same as in line 1: connections of such a process speak as that one's a/b"));
 	put("etc/tulle/identities.yaml", "- {}\n");
 	ck_assert_int_eq(check("/etc/tulle/identities.yaml", NULL, NULL), 1);
 }

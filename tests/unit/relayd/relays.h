@@ -202,6 +202,9 @@ relay_exhausted(void *arg)
 	((struct host *)arg)->exhausted++;
 }
 
+/* What identities.yaml says to a host that is configured next; NULL: nothing.  Users are numbers. */
+static const char *relay_identities;
+
 /* The snapshot of a host whose address is <ip>. */
 static inline struct snapshot *
 relay_snapshot(const char *ip, const char *manifest, uint64_t generation)
@@ -218,6 +221,9 @@ relay_snapshot(const char *ip, const char *manifest, uint64_t generation)
 	ck_assert_int_eq(host_config_parse(&config, "tulle.yaml", "trustDomain: mesh.test\n", 23, &problems), TULLE_OK);
 	in.local = &local;
 	in.host = config;
+	if (relay_identities != NULL)
+		ck_assert(identities_parse(&in.identities, "identities.yaml", relay_identities, strlen(relay_identities), &problems) ==
+		              TULLE_OK && identities_resolve(in.identities, NULL, NULL, &problems) == TULLE_OK);
 	if (snapshot_load(&s, &in, &problems) != TULLE_OK)
 		ck_abort_msg("%s", problems.n > 0 ? problems.list[0].line : "no snapshot");
 	host_config_free(config);
@@ -336,6 +342,7 @@ relay_free(struct host *h)
 	h->pool = pool_free(h->pool);
 	h->server = server_free(h->server);
 	flows_reap(&h->flows);
+	flows_done(&h->flows);
 	h->talks = talks_free(h->talks);
 	listener_stop(&h->listener);
 	creds_clear(&h->creds);

@@ -48,7 +48,7 @@ END_TEST
 
 START_TEST(the_unit_is_the_first_on_the_way)
 {
-	char unit[PROCFS_UNIT];
+	char unit[UNIT_MAX];
 
 	ck_assert_int_eq(procfs_unit("0::/system.slice/nginx.service\n", unit), TULLE_OK);
 	ck_assert_str_eq(unit, "nginx.service");
@@ -62,6 +62,9 @@ START_TEST(the_unit_is_the_first_on_the_way)
 	ck_assert_str_eq(unit, "docker.service");
 	ck_assert_int_eq(procfs_unit("12:cpu:/x\n1:name=systemd:/a.service\n0::/init.scope\n", unit), TULLE_OK);
 	ck_assert_str_eq(unit, "init.scope");
+	/* So is what a container engine's root calls his. */
+	ck_assert_int_eq(procfs_unit("0::/docker/0123/nginx.service\n", unit), TULLE_ENOENT);
+	ck_assert_int_eq(procfs_unit("0::/../system.slice/nginx.service\n", unit), TULLE_ENOENT);
 	ck_assert_int_eq(procfs_unit("0::/\n", unit), TULLE_ENOENT);
 	ck_assert_int_eq(procfs_unit("0::/.service\n", unit), TULLE_ENOENT);
 	ck_assert_int_eq(procfs_unit("1:name=systemd:/nginx.service\n", unit), TULLE_EINVAL);
