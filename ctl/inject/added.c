@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "inject/added.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,12 +75,6 @@ set_env(json_t *env, const char *name, const char *value)
 		(void)json_array_append_new(env, json_pack("{s:s, s:s}", "name", name, "value", value));
 }
 
-static void
-set_field(json_t *env, const char *name, const char *path)
-{
-	(void)json_array_append_new(env, json_pack("{s:s, s:{s:{s:s}}}", "name", name, "valueFrom", "fieldRef", "fieldPath", path));
-}
-
 static json_t *
 container(const struct inject_options *o, const char *name)
 {
@@ -106,16 +101,38 @@ added_init(const struct inject_options *o, const struct added_pod *p)
 	return c;
 }
 
+/* Names as Kubernetes has them: what could mean something else in a variable does not get there. */
+static bool
+is_name(const char *s)
+{
+	return s != NULL && *s != '\0' && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") == strlen(s) && strlen(s) < 254;
+}
+
+/* Who telemetry is of.  What stands in the manifest is written out: podman has no fieldRef. */
+static void
+telemetry_env(json_t *env, const struct added_pod *p)
+{
+	char attributes[300];
+
+	if (is_name(p->service))
+		set_env(env, "OTEL_SERVICE_NAME", p->service);
+	if (is_name(p->namespace)) {
+		(void)snprintf(attributes, sizeof(attributes), "service.namespace=%s", p->namespace);
+		set_env(env, "OTEL_RESOURCE_ATTRIBUTES", attributes);
+		return;
+	}
+	(void)json_array_append_new(env,
+	    json_pack("{s:s, s:{s:{s:s}}}", "name", "POD_NAMESPACE", "valueFrom", "fieldRef", "fieldPath", "metadata.namespace"));
+	set_env(env, "OTEL_RESOURCE_ATTRIBUTES", "service.namespace=$(POD_NAMESPACE)");
+}
+
 static json_t *
 sidecar_env(const struct inject_options *o, const struct added_pod *p)
 {
 	char AUTO_FREE *probes = NULL;
 	json_t *env = json_array();
 
-	set_field(env, "POD_NAME", "metadata.name");
-	set_field(env, "POD_NAMESPACE", "metadata.namespace");
-	set_field(env, "POD_UID", "metadata.uid");
-	set_field(env, "POD_SERVICE_ACCOUNT", "spec.serviceAccountName");
+	telemetry_env(env, p);
 	if (!o->classic)
 		set_env(env, "TULLE_NATIVE", "1");
 	else if (p->ends)

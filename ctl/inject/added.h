@@ -26,6 +26,7 @@ extern const struct added_mount added_mounts[];
 struct added_pod {
 	const char *exclude_inbound, *exclude_outbound; /* "22,8080", or NULL */
 	const char *drain, *grace;                      /* durations, or NULL */
+	const char *service, *namespace;                /* for telemetry: the workload's name, and where; NULL: not known */
 	bool ends;                                      /* a job */
 	const json_t *probes;                           /* probes.table; lent */
 };

@@ -131,22 +131,6 @@ column(const struct edits *ed, size_t at)
 	return n;
 }
 
-/* Past the last byte of <n>; of a block scalar, past its last line. */
-static size_t
-node_end(const struct node *n)
-{
-	while ((n->kind == NODE_LIST || n->kind == NODE_MAP) && !n->flow) {
-		const struct node *last = n->first;
-
-		if (last == NULL)
-			return n->start;
-		while (last->next != NULL)
-			last = last->next;
-		n = last;
-	}
-	return n->end;
-}
-
 static const char *
 line_break(const struct edits *ed)
 {
@@ -311,6 +295,41 @@ edits_sort(struct edits *ed, size_t first)
 		if (ed->list[i - 1].at + ed->list[i - 1].len > ed->list[i].at)
 			return TULLE_EINVAL;
 	return TULLE_OK;
+}
+
+/* Is a byte of <from> to <to>, or a place beside one, changed?  <within>: only by an edit that takes all of them away. */
+static bool
+is_touched(const struct edits *ed, size_t from, size_t to, bool within)
+{
+	size_t low = 0, high = ed->n;
+
+	while (low < high) { /* the first edit that ends at <from> or later */
+		size_t middle = low + (high - low) / 2;
+
+		if (ed->list[middle].at + ed->list[middle].len < from)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < ed->n && ed->list[low].at <= to; low++)
+		if (!within || (ed->list[low].at <= from && ed->list[low].at + ed->list[low].len >= to && ed->list[low].len > 0))
+			return true;
+	return false;
+}
+
+const struct node *
+edits_shared(const struct edits *ed, const struct node *n)
+{
+	const struct node *found = NULL;
+
+	if (n == NULL)
+		return NULL;
+	if (n->kind == NODE_ALIAS)
+		return is_touched(ed, n->target->start, line_after(ed, node_end(n->target)), false) && !is_touched(ed, n->start, n->end, true) ? n :
+																		NULL;
+	for (const struct node *c = n->first; c != NULL && found == NULL; c = c->next)
+		found = edits_shared(ed, c);
+	return found;
 }
 
 enum tulle_err

@@ -62,6 +62,12 @@ void edit_replace_entry(struct edits *ed, const struct node *map, const struct n
 /* Puts those from <first> on in order.  TULLE_EINVAL: two of them touch the same bytes.  Else what is in <e>. */
 enum tulle_err edits_sort(struct edits *ed, size_t first);
 
+/*
+ * An alias below <n> that would stand for another value, because the edits,
+ * which are in order, change what has its anchor.  NULL: there is none.
+ */
+const struct node *edits_shared(const struct edits *ed, const struct node *n);
+
 /* Appends the new text to <out>; they are in order. */
 enum tulle_err edits_apply(const struct edits *ed, struct buf *out);
 

@@ -326,6 +326,8 @@ one_pod(struct inject *in, struct pod *p)
 		return TULLE_OK; /* the others are looked at, too */
 	w.added.exclude_inbound = node_text(pod_annotation(p, "exclude-inbound-ports"));
 	w.added.exclude_outbound = node_text(pod_annotation(p, "exclude-outbound-ports"));
+	w.added.service = p->name;
+	w.added.namespace = p->namespace;
 	w.added.ends = pod_ends(p);
 	e = put_all(&w);
 	note_hooks(&w);
@@ -357,7 +359,7 @@ all_pods(struct inject *in, const struct tree *t)
 
 /* Is <now> without what was put in the same as <was>, value by value? */
 static bool
-same_values(struct inject *in, const struct tree *was, const struct tree *now)
+same_values(struct inject *in, const struct tree *was, const struct tree *now, struct problems *problems)
 {
 	if (was->n != now->n)
 		return false;
@@ -365,7 +367,7 @@ same_values(struct inject *in, const struct tree *was, const struct tree *now)
 		struct pod *pods = NULL;
 		size_t n = 0;
 
-		if (pods_find(&pods, &n, &in->arena, &now->documents[i], in->problems) != TULLE_OK)
+		if (pods_find(&pods, &n, &in->arena, &now->documents[i], problems) != TULLE_OK)
 			return false;
 		for (size_t k = 0; k < n; k++) {
 			const char *text = node_text(pod_annotation(&pods[k], "status"));
@@ -382,19 +384,40 @@ same_values(struct inject *in, const struct tree *was, const struct tree *now)
 	return true;
 }
 
+/* What is changed must not stand for something else as well. */
+static enum tulle_err
+nothing_shared(struct inject *in, const struct tree *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct node *alias = edits_shared(&in->edits, t->documents[i].root);
+		char shown[PROBLEM_SHOWN];
+
+		if (alias != NULL) {
+			problem_error(in->problems, alias->place, NULL,
+			    "the alias %s stands for something in line %u that has to be changed there and not here; write it out",
+			    problem_show(shown, alias->text), alias->target->place.line);
+			return TULLE_EINVAL;
+		}
+	}
+	return TULLE_OK;
+}
+
 /* By values, and by text, to the byte. */
 static enum tulle_err
 prove(struct inject *in, const char *name, const struct tree *was, const struct buf *made)
 {
 	const char *data = (const char *)buf_head(made);
 	struct buf back = buf_new(INJECT_OUT_MAX), notes = buf_new(4096);
+	struct problems problems; /* of the new text: nobody knows its lines */
 	struct inject_done done;
 	struct tree now = { 0 };
 	bool ok;
 
-	ok = tree_parse(&now, &in->arena, name, data, buf_len(made), in->problems) == TULLE_OK && same_values(in, was, &now) &&
-	    uninject_text(&back, &notes, &done, name, data, buf_len(made), in->problems) == TULLE_OK &&
+	problems_init(&problems);
+	ok = tree_parse(&now, &in->arena, name, data, buf_len(made), &problems) == TULLE_OK && same_values(in, was, &now, &problems) &&
+	    uninject_text(&back, &notes, &done, name, data, buf_len(made), &problems) == TULLE_OK &&
 	    buf_len(&back) == in->edits.len && (in->edits.len == 0 || memcmp(buf_head(&back), in->edits.data, in->edits.len) == 0);
+	problems_free(&problems);
 	buf_free(&back);
 	buf_free(&notes);
 	if (ok)
@@ -420,6 +443,8 @@ inject_text(struct buf *out, struct buf *notes, struct inject_done *ret, const c
 		e = all_pods(&in, &t);
 	if (e == TULLE_OK)
 		e = edits_sort(&in.edits, 0);
+	if (e == TULLE_OK)
+		e = nothing_shared(&in, &t);
 	if (e == TULLE_OK)
 		e = edits_apply(&in.edits, &made);
 	if (e == TULLE_OK && in.edits.n > 0)

@@ -141,6 +141,21 @@ node_int(struct node *n, int64_t *ret)
 	return true;
 }
 
+size_t
+node_end(const struct node *n)
+{
+	while ((n->kind == NODE_LIST || n->kind == NODE_MAP) && !n->flow) {
+		const struct node *last = n->first;
+
+		if (last == NULL)
+			return n->start;
+		while (last->next != NULL)
+			last = last->next;
+		n = last;
+	}
+	return n->end;
+}
+
 /* ---- JSON --------------------------------------------------------------------- */
 
 static json_t *

@@ -62,9 +62,9 @@ is_list(struct node *object)
 	return kind != NULL && version != NULL && strcmp(kind, "List") == 0 && strcmp(version, "v1") == 0;
 }
 
-/* kubectl refuses it, or takes the last: neither is a ground to build on. */
+/* A key that stands twice kubectl refuses, or takes the last: neither is a ground to build on. */
 static enum tulle_err
-no_twins(struct find *f, struct node *n)
+check_keys(struct find *f, struct node *n)
 {
 	char shown[PROBLEM_SHOWN];
 
@@ -73,12 +73,14 @@ no_twins(struct find *f, struct node *n)
 	for (struct node *c = n->first; c != NULL; c = c->next) {
 		const char *key = n->kind == NODE_MAP ? node_text(c->key) : NULL;
 
+		if (n->kind == NODE_MAP && key == NULL)
+			return wrong(f, c->key, NULL, "a key must be a text; is this a template that has not been rendered?");
 		if (key != NULL && node_own(n, key) != c) {
 			problem_error(f->problems, c->key->place, NULL, "%s stands here a second time; the first is in line %u",
 			    problem_show(shown, key), node_own(n, key)->key->place.line);
 			return TULLE_EINVAL;
 		}
-		if (no_twins(f, c) != TULLE_OK)
+		if (check_keys(f, c) != TULLE_OK)
 			return TULLE_EINVAL;
 	}
 	return TULLE_OK;
@@ -131,7 +133,7 @@ read_pod(struct find *f, const struct place_of_pod *k, struct pod *p)
 	char field[POD_FIELD];
 	enum tulle_err e;
 
-	e = no_twins(f, p->object);
+	e = check_keys(f, p->object);
 	if (e == TULLE_OK)
 		e = find_frame(f, k, p);
 	if (e == TULLE_OK)
@@ -188,6 +190,7 @@ look(struct find *f, struct node *object, size_t start, size_t end, unsigned int
 		return TULLE_OK;
 	p.kind = k->kind;
 	p.name = node_text(node_get(node_get(object, "metadata"), "name"));
+	p.namespace = node_text(node_get(node_get(object, "metadata"), "namespace"));
 	e = read_pod(f, k, &p);
 	return e == TULLE_OK ? add_pod(f, &p) : e;
 }

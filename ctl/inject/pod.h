@@ -22,7 +22,9 @@ struct pod {
 	struct node *metadata;    /* NULL: there is none, or nothing in it */
 	struct node *annotations; /* NULL: the same */
 	struct node *spec;        /* a mapping that stands where it is */
-	const char *kind, *name;  /* for messages; lent */
+	const char *kind;         /* lent, as all texts here */
+	const char *name;         /* of the object; NULL: it has none yet */
+	const char *namespace;    /* or NULL: that is decided elsewhere */
 	char path[POD_PATH];      /* "spec.template.": before "metadata" and "spec" */
 	size_t start, end;        /* bytes of the text that are this object's; end is where the next begins */
 };

@@ -39,24 +39,37 @@ wrong(const struct refuse *r, struct node *at, const char *field, const char *fm
 
 /* ---- annotations ------------------------------------------------------------------ */
 
+/* One port; *s goes behind it.  0: it is none. */
+static long
+one_port(const char **s)
+{
+	char *end;
+	long n;
+
+	if (**s < '0' || **s > '9')
+		return 0;
+	n = strtol(*s, &end, 10);
+	*s = end;
+	return n <= 65535 ? n : 0;
+}
+
+/* "22,8080,9000-9010", as tulle-nfrules(8) reads it. */
 static bool
 good_ports(const char *s)
 {
-	char *end;
-
 	if (strlen(s) > PORTS_MAX)
 		return false;
-	for (;;) {
-		long n;
+	for (;; s++) {
+		long from = one_port(&s), to = from;
 
-		if (*s < '0' || *s > '9')
+		if (*s == '-') {
+			s++;
+			to = one_port(&s);
+		}
+		if (from == 0 || to < from || (*s != ',' && *s != '\0'))
 			return false;
-		n = strtol(s, &end, 10);
-		if (n < 1 || n > 65535 || (*end != ',' && *end != '\0'))
-			return false;
-		if (*end == '\0')
+		if (*s == '\0')
 			return true;
-		s = end + 1;
 	}
 }
 
@@ -78,7 +91,7 @@ judge_annotation(const char *name, const char *value)
 	if (strcmp(name, "inject") == 0)
 		return strcmp(value, "true") == 0 || strcmp(value, "false") == 0 ? NULL : "\"true\" or \"false\" is needed";
 	if (strcmp(name, "exclude-inbound-ports") == 0 || strcmp(name, "exclude-outbound-ports") == 0)
-		return good_ports(value) ? NULL : "ports from 1 to 65535 are needed, with commas and without spaces: \"22,8080\"";
+		return good_ports(value) ? NULL : "ports from 1 to 65535 are needed, with commas and without spaces: \"22,9000-9010\"";
 	if (strcmp(name, "drain") == 0)
 		return good_duration(value, 0) ? NULL : "a duration from \"0s\" to \"1h\" is needed";
 	if (strcmp(name, "termination-grace") == 0)

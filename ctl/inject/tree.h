@@ -98,6 +98,9 @@ bool node_is_text(struct node *n);
 /* A whole number as kubectl would take it: decimal, octal, hexadecimal, binary, 1e3.  False: it is none. */
 bool node_int(struct node *n, int64_t *ret);
 
+/* Past the last byte of <n>; of a block scalar, past its last line. */
+size_t node_end(const struct node *n);
+
 /* The value as JSON, for the caller to json_decref(); NULL: too large, or out of memory. */
 json_t *node_json(struct node *n);
 
