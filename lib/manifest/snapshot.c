@@ -51,25 +51,30 @@ check_names(struct build *b)
 	return TULLE_OK;
 }
 
-/* The same set of files has the same revision on every host, wherever it lies there. */
-static void
-set_revision(struct snapshot *s, const struct snapshot_input *in)
+char *
+snapshot_revision(char out[SNAPSHOT_REVISION], const struct manifest_file *files, size_t n)
 {
 	uint64_t hash = HASH_SEED;
 
-	if (in->revision != NULL) {
-		(void)snprintf(s->revision, sizeof(s->revision), "%s", in->revision);
-		return;
-	}
-	for (size_t i = 0; i < in->n_files; i++) {
-		const char *slash = strrchr(in->files[i].name, '/');
-		const uint64_t len = in->files[i].len;
+	for (size_t i = 0; i < n; i++) {
+		const char *slash = strrchr(files[i].name, '/');
+		const uint64_t len = files[i].len;
 
-		hash = hash_text(hash, slash != NULL ? slash + 1 : in->files[i].name);
+		hash = hash_text(hash, slash != NULL ? slash + 1 : files[i].name);
 		hash = hash_bytes(hash, &len, sizeof(len));
-		hash = hash_bytes(hash, in->files[i].data, in->files[i].len);
+		hash = hash_bytes(hash, files[i].data, files[i].len);
 	}
-	(void)snprintf(s->revision, sizeof(s->revision), "%016" PRIx64, hash);
+	(void)snprintf(out, SNAPSHOT_REVISION, "%016" PRIx64, hash);
+	return out;
+}
+
+static void
+set_revision(struct snapshot *s, const struct snapshot_input *in)
+{
+	if (in->revision != NULL)
+		(void)snprintf(s->revision, sizeof(s->revision), "%s", in->revision);
+	else
+		(void)snapshot_revision(s->revision, in->files, in->n_files);
 }
 
 static enum tulle_err

@@ -120,8 +120,15 @@ struct snapshot_input {
 	const struct snapshot *previous; /* run-time state and unchanged endpoints are taken over from it; may be NULL */
 	struct identities *identities; /* users looked up; the snapshot's once it is made; NULL: none */
 	uint64_t generation;
-	const char *revision; /* at most 16 characters, copied; NULL: a hash of names and bytes */
+	const char *revision; /* at most 16 characters, copied; NULL: snapshot_revision() */
 };
+
+/*
+ * The revision of a set of files: a hash over names (what is behind the last
+ * slash) and bytes in their order, in hexadecimal.  The same set has the same
+ * one on every host.  For people to compare; it proves nothing.  Returns <out>.
+ */
+char *snapshot_revision(char out[SNAPSHOT_REVISION], const struct manifest_file *files, size_t n);
 
 /*
  * Builds a snapshot.  The input is only read and may go away afterwards.

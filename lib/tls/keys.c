@@ -7,6 +7,7 @@
 #include <wolfssl/wolfcrypt/ed25519.h>
 #include <wolfssl/wolfcrypt/random.h>
 #include <wolfssl/wolfcrypt/rsa.h>
+#include <wolfssl/wolfcrypt/sha256.h>
 
 #include "tls/keys.h"
 
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "tls/signature.h"
 #include "tls/vectors.h"
 
 #define SCALAR_MAX 48  /* P-384 */
@@ -372,6 +374,82 @@ key_sign_cert(const struct key *k, uint8_t *buf, size_t body, size_t size, size_
 		(void)wc_FreeRsaKey(&rsa);
 	}
 	return e;
+}
+
+static int
+sign_ec(const struct key *k, const uint8_t hash[SIGNATURE_HASH], uint8_t *out, word32 *len, WC_RNG *rng)
+{
+	ecc_key ec;
+	int rc = ec_open(k, &ec);
+
+	if (rc != 0)
+		return rc;
+	rc = wc_ecc_sign_hash(hash, SIGNATURE_HASH, out, len, rng, &ec);
+	wc_ecc_free(&ec);
+	return rc;
+}
+
+static int
+sign_ed25519(const struct key *k, const void *p, size_t n, uint8_t *out, word32 *len)
+{
+	uint8_t point[ED25519_PUB_KEY_SIZE];
+	ed25519_key ed;
+	word32 at = 0;
+	int rc = wc_ed25519_init(&ed);
+
+	if (rc != 0)
+		return rc;
+	vectors_clean();
+	rc = wc_Ed25519PrivateKeyDecode(k->der, &at, &ed, (word32)k->der_len);
+	if (rc == 0)
+		rc = wc_ed25519_make_public(&ed, point, sizeof(point));
+	if (rc == 0)
+		rc = wc_ed25519_import_public(point, sizeof(point), &ed);
+	if (rc == 0)
+		rc = wc_ed25519_sign_msg(p, (word32)n, out, len, &ed);
+	wc_ed25519_free(&ed);
+	return rc;
+}
+
+static int
+sign_rsa(const struct key *k, const uint8_t hash[SIGNATURE_HASH], uint8_t *out, word32 *len, WC_RNG *rng)
+{
+	uint8_t info[SIGNATURE_INFO];
+	word32 at = 0, info_len = wc_EncodeSignature(info, hash, SIGNATURE_HASH, SHA256h);
+	RsaKey rsa;
+	int rc = wc_InitRsaKey(&rsa, NULL);
+
+	if (rc != 0)
+		return rc;
+	rc = wc_RsaPrivateKeyDecode(k->der, &at, &rsa, (word32)k->der_len);
+	if (rc == 0)
+		rc = wc_RsaSetRNG(&rsa, rng); /* for blinding */
+	if (rc == 0)
+		rc = wc_RsaSSL_Sign(info, info_len, out, *len, &rsa, rng);
+	(void)wc_FreeRsaKey(&rsa);
+	if (rc > 0)
+		*len = (word32)rc;
+	return rc > 0 ? 0 : -1;
+}
+
+enum tulle_err
+key_sign(const struct key *k, const void *p, size_t n, struct buf *out)
+{
+	uint8_t hash[SIGNATURE_HASH], signature[SIGNATURE_MAX];
+	word32 len = sizeof(signature);
+	WC_RNG rng;
+	int rc;
+
+	if (n > UINT32_MAX || wc_Sha256Hash(p, (word32)n, hash) != 0 || wc_InitRng(&rng) != 0)
+		return TULLE_ECRYPTO;
+	if (is_ec(k))
+		rc = sign_ec(k, hash, signature, &len, &rng);
+	else if (k->kind == KEY_ED25519)
+		rc = sign_ed25519(k, p, n, signature, &len);
+	else
+		rc = sign_rsa(k, hash, signature, &len, &rng);
+	(void)wc_FreeRng(&rng);
+	return rc == 0 ? buf_append(out, signature, len) : TULLE_ECRYPTO;
 }
 
 /* wolfSSL's CallbackEccSign: the context has a certificate and no key. */

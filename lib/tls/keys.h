@@ -62,6 +62,14 @@ enum tulle_err key_sign_cert(const struct key *k, uint8_t *buf, size_t body, siz
 int key_sig_type(const struct key *k);
 
 /*
+ * Appends a signature over <n> bytes (signature.h checks it): over their
+ * SHA-256 with ECDSA or RSA (PKCS#1 v1.5), with Ed25519 over themselves.
+ * What is signed must begin with a label of its purpose.  TULLE_ECRYPTO,
+ * and what buf_append() says.
+ */
+enum tulle_err key_sign(const struct key *k, const void *p, size_t n, struct buf *out);
+
+/*
  * Lets a WOLFSSL_CTX, which already has the certificate, sign with <k>,
  * which must outlive every handshake of that context.  TULLE_ECRYPTO.
  */
