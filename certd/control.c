@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "daemon.h"
 #include "decide/owner.h"
+#include "manifests.h"
 #include "serve/answer.h"
 #include "serve/attest.h"
 
@@ -45,21 +46,37 @@ health(struct daemon *d, json_t *alarms)
 	return json_array_size(alarms) > 0 ? "degraded" : "ready";
 }
 
+/* Who has joined, and what each has said about its manifests. */
+static json_t *
+members(struct daemon *d, int64_t now)
+{
+	json_t *list = members_status(d->store, now), *m;
+	size_t i;
+
+	json_array_foreach (list, i, m) {
+		const json_t *has = d->server != NULL ? authority_server_has(d->server, value_text(m, "node")) : NULL;
+
+		if (has != NULL)
+			(void)json_object_set_new(m, "manifests", json_deep_copy(has));
+	}
+	return list;
+}
+
 json_t *
 daemon_status(struct daemon *d)
 {
-	json_t *alarms = json_array();
+	json_t *alarms = json_array(), *manifests = manifests_status(d, alarms);
 	const char *state = health(d, alarms);
-	json_t *o = json_pack("{ss ss ss sI sI so so}", "state", state, "source", d->authority != NULL ? "embedded" : "fleet",
+	json_t *o = json_pack("{ss ss ss sI sI so so so}", "state", state, "source", d->authority != NULL ? "embedded" : "fleet",
 	    "trust_domain", d->td, "generation", (json_int_t)keeper_generation(d->keeper), "streams",
-	    (json_int_t)workload_streams(d->workload), "identities", keeper_status(d->keeper), "alarms", alarms);
+	    (json_int_t)workload_streams(d->workload), "identities", keeper_status(d->keeper), "alarms", alarms, "manifests", manifests);
 	int64_t now = clock_wall_sec();
 
 	if (d->authority != NULL) {
 		char pin[TEXT_BASE64URL(TOKEN_PIN)], root[7 + 2 * TOKEN_PIN + 1] = "sha256:";
 
 		(void)json_object_set_new(o, "cas", authority_status(d->authority, now));
-		(void)json_object_set_new(o, "members", members_status(d->store, now));
+		(void)json_object_set_new(o, "members", members(d, now));
 		(void)json_object_set_new(o, "tokens", tokens_status(d->store, now));
 		(void)json_object_set_new(o, "root_pin",
 		    json_string(text_base64url(authority_pin(d->authority), TOKEN_PIN, pin)));
@@ -233,6 +250,8 @@ run_member(void *arg, struct ctl_call *call, const json_t *args)
 		e = member_ban(d->store, node, false);
 	else if (strcmp(what, "forget") == 0)
 		e = member_forget(d->store, node);
+	if (e == TULLE_OK && strcmp(what, "unban") != 0 && d->server != NULL)
+		authority_server_banned(d->server, node);
 	if (e == TULLE_OK)
 		ctl_ok(call, NULL);
 	else

@@ -20,6 +20,7 @@
 #include "io/notify.h"
 #include "io/privileges.h"
 #include "io/sock.h"
+#include "manifests.h"
 #include "tls/issue.h"
 
 #define ADVANCE_MAX (INT64_C(24) * 3600) /* seconds: clocks jump */
@@ -55,6 +56,9 @@ daemon_prepare(struct daemon *d)
 	e = state_folder(d->dir, 0700, uid, gid);
 	if (e)
 		return complain("cannot make the state folder", d->dir, e);
+	if (state_folder(paths_var("mesh"), 0755, uid, gid) != TULLE_OK) /* the relay reads there */
+		log_warn("no folder for the authority's manifests: this host cannot keep a copy", LF_STR("folder", paths_var("mesh")),
+		    LF_ERRNO);
 	e = file_mkdirs(paths_run("identity"), 0755);
 	if (e)
 		return complain("cannot make", paths_run("identity"), e);
@@ -236,11 +240,20 @@ fleet_is_joined(void *arg)
 	wait_for(d, NULL);
 	if (keeper_roots(d->keeper, d->td, roots.p, roots.len) != TULLE_OK || want(d, d->config) != TULLE_OK)
 		log_error("the identities of this host could not be set up");
+	manifests_joined(d);
+	if (manifests_follow(d, d->config) != TULLE_OK)
+		log_error("the authority's manifests cannot be followed: out of memory");
 	keeper_kick(d->keeper);
 }
 
+static void
+fleet_manifests(void *arg, const uint8_t *p, size_t n)
+{
+	manifests_take(arg, p, n);
+}
+
 static const struct fleet_handler fleet_handler = { .certificate = fleet_certificate, .failed = fleet_failed,
-	.back = fleet_is_back, .waiting = fleet_is_waiting, .joined = fleet_is_joined };
+	.back = fleet_is_back, .waiting = fleet_is_waiting, .joined = fleet_is_joined, .manifests = fleet_manifests };
 
 /* ---- the authority ---- */
 
@@ -303,7 +316,7 @@ listen_authority(struct daemon *d)
 	if (e)
 		return e;
 	e = authority_server_new(&d->server, d->loop, &at->at, d->authority, d->store, d->issuers, d->td,
-	    leaf_max(d->config));
+	    leaf_max(d->config), &d->published);
 	if (e)
 		(void)fprintf(stderr, "tulle-certd: cannot listen for other hosts at %s: %s; authority.listen in %s says where\n",
 		    at->at.family != 0 ? addr_format(&at->at, text) : "the authority's port",
@@ -323,6 +336,8 @@ start_authority(struct daemon *d, struct buf *error)
 		e = authority_create(d->authority, now_sec());
 	if (e == TULLE_OK)
 		e = check_ttl(d, d->config, error);
+	if (e == TULLE_OK && d->config->host->authority.listen.on)
+		e = publish_open(&d->published, d->store, d->authority, d->dir, d->td);
 	return e;
 }
 
@@ -337,6 +352,18 @@ join_by_itself(struct daemon *d, const struct config *c)
 	return fleet_join_by_itself(d->fleet,
 	    &(struct fleet_auto){ .address = h->identity.join.address, .pin = h->identity.join.root.hash,
 	        .token_file = h->identity.join.token_file, .td = c->td_given ? h->trust_domain : NULL });
+}
+
+/* A mesh.d that does not load, or is too large, is no reason not to start: certificates are needed all the more. */
+static enum tulle_err
+start_manifests(struct daemon *d)
+{
+	struct buf problems = buf_new(65536);
+
+	if (d->authority != NULL && manifests_publish(d, d->config, &problems) != TULLE_OK)
+		(void)fprintf(stderr, "%.*s", (int)buf_len(&problems), (const char *)buf_head(&problems));
+	buf_free(&problems);
+	return d->fleet != NULL && fleet_is_member(d->fleet) ? manifests_follow(d, d->config) : TULLE_OK;
 }
 
 static enum tulle_err
@@ -452,6 +479,8 @@ daemon_start(struct daemon *d)
 	buf_free(&error);
 	if (e == TULLE_OK)
 		e = start_identities(d);
+	if (e == TULLE_OK)
+		e = start_manifests(d);
 	if (e == TULLE_OK && d->authority != NULL)
 		e = listen_authority(d);
 	if (e == TULLE_OK)
@@ -478,6 +507,8 @@ daemon_stop(struct daemon *d)
 	d->server = authority_server_free(d->server);
 	d->issuers = issuers_free(d->issuers);
 	d->fleet = fleet_free(d->fleet);
+	publish_close(&d->published);
+	copy_close(&d->copy);
 	d->keeper = keeper_free(d->keeper);
 	if (d->loop != NULL) {
 		timer_clear(d->loop, &d->advance);
@@ -521,6 +552,8 @@ daemon_reload(struct daemon *d, struct buf *error)
 	if (e == TULLE_OK)
 		e = check_ttl(d, fresh, error);
 	if (e == TULLE_OK)
+		e = manifests_publish(d, fresh, error);
+	if (e == TULLE_OK)
 		e = want(d, fresh);
 	if (e) {
 		if (buf_len(error) == 0)
@@ -535,6 +568,8 @@ daemon_reload(struct daemon *d, struct buf *error)
 	if (e)
 		log_error("the new configuration is in force only in part", LF_ERR(e));
 	d->config = fresh;
+	if (manifests_follow(d, fresh) != TULLE_OK)
+		log_error("the authority's manifests cannot be followed: out of memory");
 	workload_config(d->workload, fresh);
 	config_free(old);
 	log_set_threshold(fresh->host->log_level);

@@ -18,11 +18,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/copy.h"
 #include "agent/fleet.h"
 #include "agent/keeper.h"
 #include "authority/authority.h"
 #include "authority/issuers.h"
 #include "authority/pods.h"
+#include "authority/publish.h"
 #include "authority/server.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -40,6 +42,8 @@ struct daemon {
 	struct issuers *issuers; /* NULL on a member */
 	struct authority_server *server; /* NULL on a member, or when off */
 	struct fleet *fleet;         /* NULL where there is an authority of its own */
+	struct published published;  /* to members; path NULL: there can be none */
+	struct copy copy;            /* of the authority's manifests; path NULL: not wanted */
 	struct keeper *keeper;
 	struct workload *workload;
 	struct ctl_server *ctl;

@@ -18,11 +18,13 @@
 #include "base/cli.h"
 #include "base/paths.h"
 #include "decide/owner.h"
+#include "generation/generation.h"
 #include "manifest/dir.h"
 #include "manifest/host.h"
 #include "manifest/identities.h"
 #include "manifest/snapshot.h"
 #include "manifest/yaml.h"
+#include "manifests.h"
 #include "verbs.h"
 
 static const char usage_text[] =
@@ -30,7 +32,8 @@ static const char usage_text[] =
     "\n"
     "Reads manifests, tulle.yaml and identities.yaml and prints every mistake with\n"
     "its file, line and column.  Without arguments it reads what this host would:\n"
-    "/etc/tulle/tulle.yaml, identities.yaml and mesh.d.  All of a folder that is called\n"
+    "/etc/tulle/tulle.yaml, identities.yaml, and mesh.d or what its authority published\n"
+    "(manifests.source).  All of a folder that is called\n"
     "mesh.d counts as manifests, as for the relay; elsewhere each file as what it looks\n"
     "like.  Names must end in .yaml or .yml.  Nothing is changed and no\n"    "daemon is asked.  Exit status: 0 good, 1 mistakes found, 2 wrong usage.\n";
 
@@ -56,11 +59,17 @@ is_mesh_d(const char *folder)
 
 /* Once it has had manifests the relay takes a folder that is missing for a mistake: so does this. */
 static void
+say_missing(struct check *c, const char *path)
+{
+	problem_error(&c->problems, (struct place){ .file = path }, NULL,
+	    "mesh.d is missing: an empty folder would say that there are no manifests");
+}
+
+static void
 read_mesh_d(struct check *c, const char *path)
 {
 	if (manifest_dir_read(&c->files, path, &c->problems) == TULLE_ENOENT)
-		problem_error(&c->problems, (struct place){ .file = path }, NULL,
-		    "mesh.d is missing: an empty folder would say that there are no manifests");
+		say_missing(c, path);
 	manifest_dir_ignored(path, &c->problems);
 }
 
@@ -105,7 +114,7 @@ kind_of(const struct manifest_file *f)
 	enum file_kind kind = FILE_MANIFEST;
 	struct problems unused;
 
-	if (folder != NULL && is_mesh_d(folder)) {
+	if ((folder != NULL && is_mesh_d(folder)) || strncmp(f->name, GENERATION_PREFIX, strlen(GENERATION_PREFIX)) == 0) {
 		arena_free(&arena);
 		return FILE_MANIFEST;
 	}
@@ -260,7 +269,8 @@ run(int argc, char **argv, bool json)
 	if (argc == 0) {
 		read_path(&c, paths_etc("tulle.yaml"), false);
 		read_path(&c, paths_etc("identities.yaml"), false);
-		read_mesh_d(&c, paths_etc("mesh.d"));
+		if (!manifests_read(&c.files, &c.problems))
+			say_missing(&c, paths_etc("mesh.d"));
 	}
 	e = check_all(&c);
 	status = e != TULLE_OK || c.problems.errors > 0 ? 1 : 0;

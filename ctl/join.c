@@ -12,7 +12,10 @@
 #include <string.h>
 
 #include "base/cli.h"
+#include "base/paths.h"
 #include "certd.h"
+#include "manifest/host.h"
+#include "manifests.h"
 #include "print.h"
 #include "setup.h"
 #include "units.h"
@@ -112,6 +115,36 @@ settle(struct join *j, const json_t *answer)
 	return status;
 }
 
+/* tulle.yaml is not ours to write anew, but tulle init may have left room in it. */
+static void
+name_domain(const char *td)
+{
+	if (!setup_name_domain(td))
+		(void)fprintf(stderr, "tulle join: %s names no trust domain; this host is of \"%s\" now: write trustDomain: %s there\n",
+		    paths_etc("tulle.yaml"), td, td);
+}
+
+/* Where manifests come from now, and how they could come from elsewhere. */
+static void
+show_manifests(void)
+{
+	struct problems problems;
+	struct host_config *c = NULL;
+	const size_t own = manifests_own();
+
+	problems_init(&problems);
+	if (host_config_read(&c, paths_etc("tulle.yaml"), &problems) == TULLE_OK) {
+		if (c->manifests.source == MANIFESTS_AUTHORITY)
+			(void)printf("manifests: those that the authority publishes (manifests.source: authority)%s\n",
+			    own > 0 ? "; the files in mesh.d of this host are ignored" : "");
+		else
+			(void)printf("manifests: %zu file%s in mesh.d of this host (manifests.source: files)%s\n", own, own == 1 ? "" : "s",
+			    own == 0 ? "; to take the authority's, write manifests: {source: authority} into tulle.yaml, then tulle reload" : "");
+	}
+	host_config_free(c);
+	problems_free(&problems);
+}
+
 static int
 start(void)
 {
@@ -134,6 +167,7 @@ show(const struct join *j, const json_t *answer)
 	}
 	(void)printf("joined trust domain %s as %s\nauthority %s\n", certd_text(answer, "trust_domain"),
 	    certd_text(member, "node"), certd_text(member, "authority"));
+	show_manifests();
 }
 
 static int
@@ -153,6 +187,8 @@ run(struct join *j)
 		return EXIT_FAILURE;
 	if (j->fresh && j->starts)
 		status = settle(j, answer);
+	else
+		name_domain(certd_text(answer, "trust_domain"));
 	if (status == EXIT_SUCCESS && j->starts)
 		status = start();
 	show(j, answer);

@@ -29,8 +29,8 @@ static const char usage_text[] =
     "Usage: tulle leave [--root DIR] [--force] [--dry-run]\n"
     "\n"
     "Takes this host out of the mesh: the steering rules go first, so that new connections\n"
-    "are direct, then the daemons stop, then the identities in /var/lib/tulle are removed and\n"
-    "tulle.yaml becomes tulle.yaml.left.  identities.yaml and mesh.d stay.  Afterwards\n"
+    "are direct, then the daemons stop, then the identities and the copy of the authority's\n"
+    "manifests in /var/lib/tulle are removed and tulle.yaml becomes tulle.yaml.left.  identities.yaml and mesh.d stay.  Afterwards\n"
     "tulle join and tulle init begin anew.\n"
     "\n"
     "  --force    also on an authority that other hosts have joined: they live on until their\n"
@@ -84,7 +84,7 @@ say(const struct leave *l)
 	(void)printf("  remove  the steering rules: new connections are direct\n");
 	if (l->units)
 		(void)printf("  stop    tulle.target, now and at every boot\n");
-	(void)printf("  remove  %s, %s\n", paths_var("certd"), paths_var("relayd"));
+	(void)printf("  remove  %s and its neighbours relayd and mesh\n", paths_var("certd"));
 	(void)printf("  rename  %s to tulle.yaml.left\n", paths_etc("tulle.yaml"));
 	(void)fflush(stdout);
 }
@@ -185,7 +185,8 @@ run(struct leave *l)
 	}
 	if (!stopped(l))
 		return EXIT_FAILURE;
-	if (!remove_folder(paths_var("certd")) || !remove_folder(paths_var("relayd")) || !put_aside())
+	if (!remove_folder(paths_var("certd")) || !remove_folder(paths_var("relayd")) || !remove_folder(paths_var("mesh")) ||
+	    !put_aside())
 		return EXIT_FAILURE;
 	(void)printf("\nDone: this host is out of the mesh.\n");
 	return EXIT_SUCCESS;

@@ -12,6 +12,7 @@
 
 #include "base/cli.h"
 #include "certd.h"
+#include "manifests.h"
 #include "print.h"
 #include "verbs.h"
 
@@ -25,7 +26,8 @@ static const char usage_text[] =
     "The hosts that have joined this authority.  MEMBER is a node as the list shows it, a\n"
     "beginning of one (at least 4 characters), its SPIFFE ID, or a host's name, if only one fits.\n"
     "\n"
-    "  list     node, host name, what is left of its certificate, accounts (the default)\n"
+    "  list     node, host name, what is left of its certificate, accounts, and which generation\n"
+    "           of the manifests it has (the default)\n"
     "  ban      it gets nothing new; what it has ends with its life\n"
     "  unban    it is served again\n"
     "  forget   it is struck off the list and gets nothing; with a new token it may join again\n"
@@ -51,14 +53,14 @@ members(json_t **ret_status)
 }
 
 static void
-show(const json_t *list)
+show(const json_t *list, const json_t *manifests)
 {
 	const json_t *m, *a;
 	size_t i, k;
 
 	json_array_foreach (list, i, m) {
 		int64_t left = json_integer_value(json_object_get(m, "remaining"));
-		char text[32];
+		char text[32], about[MANIFESTS_TEXT];
 
 		(void)printf("%s  ", certd_text(m, "node"));
 		print_safe(*certd_text(m, "host") != '\0' ? certd_text(m, "host") : "-"); /* its own word for itself */
@@ -70,6 +72,8 @@ show(const json_t *list)
 			(void)printf(", certificate expired, allows");
 		json_array_foreach (json_object_get(m, "accounts"), k, a)
 			(void)printf(" %s", json_string_value(a));
+		(void)fputs("; ", stdout);
+		print_safe(manifests_of_member(about, m, manifests));
 		(void)putchar('\n');
 	}
 	if (json_array_size(list) == 0)
@@ -86,7 +90,7 @@ list_members(bool json)
 	if (json)
 		print_json(list);
 	else
-		show(list);
+		show(list, json_object_get(status, "manifests"));
 	json_decref(status);
 	return EXIT_SUCCESS;
 }

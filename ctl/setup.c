@@ -14,6 +14,7 @@
 #include "base/paths.h"
 #include "manifest/host.h"
 #include "manifest/identities.h"
+#include "manifests.h"
 
 #define FILE_MAX 16384
 
@@ -56,9 +57,14 @@ setup_look(struct setup *s)
 	s->write_host = missing(paths_etc("tulle.yaml"));
 	s->write_identities = missing(paths_etc("identities.yaml"));
 	s->make_folder = missing(paths_etc("mesh.d"));
+	s->follows = s->member && manifests_own() == 0;
 }
 
 /* ---- the files ---- */
+
+/* Where the trust domain goes once tulle join knows it. */
+static const char no_domain[] = "# The trust domain is the authority's: tulle join writes it here.\n"
+                                "# trustDomain: mesh.example\n";
 
 static enum tulle_err
 host_yaml(struct buf *out, const struct setup *s)
@@ -70,10 +76,12 @@ host_yaml(struct buf *out, const struct setup *s)
 	if (e == TULLE_OK && s->member && s->td[0] != '\0')
 		e = buf_printf(out, "# The trust domain is the authority's; tulle join refuses another one.\ntrustDomain: %s\n\n", s->td);
 	else if (e == TULLE_OK && s->member)
+		e = buf_printf(out, "%s\n", no_domain);
+	if (e == TULLE_OK && s->member)
 		e = buf_printf(out,
-		    "# The trust domain is the authority's: tulle join TOKEN says it.  Write it here, or the relay expects\n"
-		    "# peers of mesh.example:\n"
-		    "# trustDomain: mesh.example\n\n");
+		    "# Manifests: what the authority publishes (authority), or the files of this host in mesh.d (files).\n"
+		    "manifests: {source: %s}\n\n",
+		    s->follows ? "authority" : "files");
 	if (e == TULLE_OK && s->member)
 		e = buf_printf(out,
 		    "identity:\n"
@@ -158,8 +166,8 @@ setup_write(const struct setup *s)
 	return EXIT_SUCCESS;
 }
 
-bool
-setup_is_ours(const struct setup *s)
+static bool
+is_made_of(const struct setup *s)
 {
 	struct buf yaml = buf_new(FILE_MAX);
 	char AUTO_FREE *text = NULL;
@@ -169,6 +177,15 @@ setup_is_ours(const struct setup *s)
 
 	buf_free(&yaml);
 	return ours;
+}
+
+bool
+setup_is_ours(const struct setup *s)
+{
+	struct setup other = *s; /* manifests may have come, or gone, since it was written */
+
+	other.follows = !s->follows;
+	return is_made_of(s) || (s->member && is_made_of(&other));
 }
 
 int
@@ -184,6 +201,44 @@ setup_rewrite(const struct setup *before, const struct setup *s)
 		e = file_replace(paths_etc("tulle.yaml"), buf_head(&yaml), buf_len(&yaml), 0644);
 	buf_free(&yaml);
 	return e == TULLE_OK ? EXIT_SUCCESS : fail(s, paths_etc("tulle.yaml"), e == TULLE_ESYS ? strerror(errno) : tulle_strerror(e));
+}
+
+static bool
+names_domain(void)
+{
+	struct problems problems;
+	struct host_config *c = NULL;
+	bool named;
+
+	problems_init(&problems);
+	named = host_config_read(&c, paths_etc("tulle.yaml"), &problems) != TULLE_OK || c->trust_domain_given;
+	host_config_free(c);
+	problems_free(&problems);
+	return named; /* a file that is wrong is told by who reads it */
+}
+
+bool
+setup_name_domain(const char *td)
+{
+	struct buf yaml = buf_new(4 * FILE_MAX);
+	char AUTO_FREE *text = NULL;
+	size_t len = 0;
+	const char *room = file_read(paths_etc("tulle.yaml"), FILE_MAX, &text, &len) == TULLE_OK ? strstr(text, no_domain) : NULL;
+	enum tulle_err e = TULLE_OK;
+
+	if (names_domain())
+		return true;
+	if (room == NULL)
+		return false;
+	e = buf_append(&yaml, text, (size_t)(room - text));
+	if (e == TULLE_OK)
+		e = buf_printf(&yaml, "# The trust domain is the authority's; tulle join refuses another one.\ntrustDomain: %s\n", td);
+	if (e == TULLE_OK)
+		e = buf_append(&yaml, room + strlen(no_domain), len - (size_t)(room - text) - strlen(no_domain));
+	if (e == TULLE_OK)
+		e = file_replace(paths_etc("tulle.yaml"), buf_head(&yaml), buf_len(&yaml), 0644);
+	buf_free(&yaml);
+	return e == TULLE_OK;
 }
 
 int

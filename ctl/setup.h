@@ -18,6 +18,7 @@ struct setup {
 	char td[SPIFFE_TD_MAX + 1]; /* "": not known yet (a member that has not joined) */
 	char account[SETUP_ACCOUNT]; /* "NAMESPACE/ACCOUNT" of what identities.yaml does not name */
 	bool member;
+	bool follows; /* a member's manifests are its authority's: it has none of its own */
 	bool write_host, write_identities, make_folder; /* set by setup_look(): these are missing */
 };
 
@@ -27,7 +28,7 @@ void setup_default_account(struct setup *s);
 /* Is <account> of the form NAMESPACE/ACCOUNT, in legal characters? */
 bool setup_account_valid(const char *account);
 
-/* Finds out what is missing. */
+/* Finds out what is missing, and whether there are manifests. */
 void setup_look(struct setup *s);
 
 /* Writes what is missing.  An exit status; what went wrong is on standard error. */
@@ -39,6 +40,13 @@ int setup_write(const struct setup *s);
  * A file that somebody changed stays.  An exit status.
  */
 int setup_rewrite(const struct setup *before, const struct setup *s);
+
+/*
+ * Writes the trust domain into a tulle.yaml in which setup_write() left room
+ * for it.  False: there is no such room, and no trust domain either: somebody
+ * has to write it.
+ */
+bool setup_name_domain(const char *td);
 
 /* Is tulle.yaml what setup_write() made of <s>? */
 bool setup_is_ours(const struct setup *s);

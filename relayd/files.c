@@ -242,9 +242,10 @@ read_manifests(struct manifest_files *files, bool must, struct problems *problem
 }
 
 enum tulle_err
-files_read(struct files *f, bool must, int *ret_fd, char **ret_text)
+files_read(struct files *f, bool must, int *ret_fd, struct files_origin *ret_from, char **ret_text)
 {
 	struct manifest_files files = { 0 };
+	struct files_origin from = { 0 };
 	struct problems *problems;
 	bool changed;
 	enum tulle_err e;
@@ -260,10 +261,15 @@ files_read(struct files *f, bool must, int *ret_fd, char **ret_text)
 	e = read_host_file(&files, problems);
 	if (e == TULLE_OK)
 		e = read_identities(&files, problems);
-	if (e == TULLE_OK)
-		e = read_manifests(&files, must, problems);
+	if (e == TULLE_OK) {
+		follow_source(&f->follow, &files.items[0]);
+		from.authority = f->follow.on;
+		e = from.authority ? follow_read(&f->follow, &files, must, &from.number, problems) : read_manifests(&files, must, problems);
+	}
 	if (e == TULLE_OK)
 		e = bundle_pack(ret_fd, files.items, files.n);
+	if (e == TULLE_OK)
+		*ret_from = from;
 	if (e == TULLE_EINVAL || (e == TULLE_OK && problems->n > 0))
 		*ret_text = problem_text(problems);
 	manifest_files_free(&files);

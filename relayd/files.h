@@ -11,6 +11,7 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "follow.h"
 #include "wire.h"
 
 struct files {
@@ -18,10 +19,18 @@ struct files {
 	size_t n_local;
 	bool known;        /* they have been read at least once */
 	char trouble[160]; /* why the last look at them failed; "": it did not */
+	struct follow follow; /* manifests of the authority */
+};
+
+/* Where the manifests of a bundle came from. */
+struct files_origin {
+	bool authority;
+	uint64_t number; /* of the authority's generation; 0: mesh.d of this host, or none has come yet */
 };
 
 /*
- * Reads tulle.yaml, identities.yaml and mesh.d into one sealed memory file (bundle.h), which
+ * Reads tulle.yaml, identities.yaml and mesh.d, or in its place what the
+ * authority published (follow.h), into one sealed memory file (bundle.h), which
  * is the caller's, and the addresses into <f>.  *ret_text, the caller's to
  * free(), is what could not be read, or on success the warnings; may be NULL.
  * Where mesh.d is missing there are no manifests, or that is an error if
@@ -29,7 +38,7 @@ struct files {
  * TULLE_EINVAL (a file, or the addresses were never read), TULLE_ENOMEM,
  * TULLE_ESYS.
  */
-enum tulle_err files_read(struct files *f, bool must, int *ret_fd, char **ret_text);
+enum tulle_err files_read(struct files *f, bool must, int *ret_fd, struct files_origin *ret_from, char **ret_text);
 
 /*
  * Looks at the addresses again; *ret_changed: they are others now.  What peers

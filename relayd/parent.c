@@ -82,12 +82,15 @@ status_json(struct parent *p, json_t *relay)
 	char when[LASTGOOD_WHEN];
 	json_t *units = json_pack("{s:I, s:b}", "cgroups", (json_int_t)cgroups_count(p->units.cgroups), "unreadable",
 	    p->units.trouble);
+	json_t *manifests = json_pack("{s:s, s:I}", "source", p->supply.from.authority ? "authority" : "files", "number",
+	    (json_int_t)p->supply.from.number);
 	json_t *addresses = json_pack("{s:i, s:s}", "known", (int)p->supply.files.n_local, "error", p->supply.files.trouble);
 
-	return json_pack("{s:i, s:i, s:b, s:s, s:s?, s:b, s:b, s:o, s:o, s:o}", "parent_pid", (int)getpid(), "starts",
+	return json_pack("{s:i, s:i, s:b, s:s, s:s?, s:b, s:b, s:o, s:o, s:o, s:o}", "parent_pid", (int)getpid(), "starts",
 	    (int)p->starts, "ready", relay != NULL && p->ready, "last_error", p->supply.error, "last_good",
 	    p->supply.last_good != 0 ? lastgood_when(p->supply.last_good, when) : NULL, "telemetry_attached",
-	    consumers_attached(p->consumers), "silent", relay == NULL && p->child.pid != 0, "addresses", addresses, "units", units, "relay",
+	    consumers_attached(p->consumers), "silent", relay == NULL && p->child.pid != 0, "addresses", addresses, "units", units,
+	    "manifests", manifests, "relay",
 	    relay != NULL ? relay : json_null());
 }
 

@@ -15,6 +15,7 @@
 #include "wire.h"
 
 #define LOOK_MS 10000 /* between two looks at the addresses */
+#define COPY_MS 1000  /* between two looks at the authority's manifests: certd is another user and cannot tell us */
 
 static enum tulle_err
 send_config(struct supply *s, int fd, uint64_t generation)
@@ -82,7 +83,7 @@ supply_reload(struct supply *s, uint64_t *ret_ticket, char **ret_error)
 {
 	char AUTO_FREE *text = NULL;
 	int fd = -1;
-	enum tulle_err e = files_read(&s->files, had_manifests(s), &fd, &text);
+	enum tulle_err e = files_read(&s->files, had_manifests(s), &fd, &s->newest_from, &text);
 
 	if (e != TULLE_OK) {
 		*ret_error = PTR_TAKE(text);
@@ -135,6 +136,7 @@ accepted(struct supply *s)
 	enum tulle_err e = lastgood_keep(s->offer.good, clock_wall_sec());
 
 	s->last_good = 0;
+	s->from = s->newest_from;
 	s->manifests = has_manifests(s->offer.good);
 	if (e != TULLE_OK)
 		log_warn("the configuration cannot be kept for a start with bad files", LF_STR("folder", paths_var("relayd")),
@@ -212,12 +214,25 @@ addresses_due(struct timer *t)
 	timer_set(s->loop, t, LOOK_MS, addresses_due);
 }
 
+static void
+copy_due(struct timer *t)
+{
+	struct supply *s = CONTAINER_OF(t, struct supply, copy);
+	char AUTO_FREE *error = NULL;
+	uint64_t ticket;
+
+	timer_set(s->loop, t, COPY_MS, copy_due);
+	if (follow_changed(&s->files.follow))
+		(void)supply_reload(s, &ticket, &error);
+}
+
 void
 supply_init(struct supply *s, struct loop *loop, struct callers *callers)
 {
 	*s = (struct supply){ .loop = loop, .callers = callers, .channel = -1 };
 	offer_init(&s->offer);
 	timer_set(loop, &s->look, LOOK_MS, addresses_due);
+	timer_set(loop, &s->copy, COPY_MS, copy_due);
 }
 
 void

@@ -24,6 +24,8 @@ struct supply {
 	char error[1024];        /* what was wrong with the newest files; "": nothing */
 	char *warnings;          /* about the newest files, of reading them; owned; NULL: none */
 	bool manifests;          /* what this run last accepted has some */
+	struct files_origin from, newest_from; /* of what this run last accepted, and of the newest files */
+	struct timer copy;       /* looks whether the authority's manifests are others */
 };
 
 /* <loop> and <callers> are lent. */

@@ -89,7 +89,7 @@ joins_instead(struct fleet *f)
 static void
 look(struct fleet *f)
 {
-	int64_t now = fleet_now_ms(), next = 30000;
+	int64_t now = fleet_now_ms(), next = 30000, manifests;
 
 	if (f->dead)
 		fleet_hang_up(f);
@@ -110,6 +110,9 @@ look(struct fleet *f)
 			if (at - now < next)
 				next = at > now ? at - now : 10;
 		}
+		manifests = fleet_look_at_manifests(f, now, !f->renewing && !node_expired(f));
+		if (manifests - now < next)
+			next = manifests > now ? manifests - now : 10;
 	} else if (!f->joining) {
 		fleet_fail_orders(f, &f->waiting, "this host has not joined yet");
 	}
@@ -186,6 +189,12 @@ const json_t *
 fleet_accounts(const struct fleet *f)
 {
 	return f->node.accounts;
+}
+
+char *
+fleet_authority(const struct fleet *f, char out[ADDR_TEXT])
+{
+	return addr_format(&f->node.authority, out);
 }
 
 json_t *

@@ -15,7 +15,9 @@
 #include <stdint.h>
 
 #include "authority/token.h"
+#include "base/addr.h"
 #include "base/err.h"
+#include "generation/generation.h"
 #include "io/loop.h"
 #include "store/store.h"
 #include "tls/der.h"
@@ -34,6 +36,8 @@ struct fleet_handler {
 	void (*waiting)(void *arg, const char *why);
 	/* Joined: fleet_td() is known from now on. */
 	void (*joined)(void *arg);
+	/* The authority has other manifests (SignedManifests) than fleet_have() said; nothing is checked yet. */
+	void (*manifests)(void *arg, const uint8_t *p, size_t n);
 };
 
 /*
@@ -83,6 +87,22 @@ const json_t *fleet_accounts(const struct fleet *f);
 
 /* Orders a certificate; the answer comes through the handler, never from within this call. */
 void fleet_order(struct fleet *f, const char *id, int64_t ttl, const uint8_t *csr, size_t len);
+
+/* Manifests are asked for from now on, or not any more. */
+void fleet_follow(struct fleet *f, bool on);
+
+/*
+ * Which manifests this host has, 0: none; and why it did not take the last
+ * that it was given, "": it did.  After such a refusal they are asked for
+ * again, ten seconds later at first, then after up to five minutes.
+ */
+void fleet_have(struct fleet *f, uint64_t number, const uint8_t digest[GENERATION_DIGEST], const char *trouble);
+
+/* Where the authority is; only after joining.  Returns <out>. */
+char *fleet_authority(const struct fleet *f, char out[ADDR_TEXT]);
+
+/* When it last said something about manifests, seconds; 0: not since the start.  <*ret_error>, lent: why it does not now, "": it does. */
+int64_t fleet_manifests_heard(const struct fleet *f, const char **ret_error);
 
 /* For status: {"authority","node","last_success","failure",...}. */
 json_t *fleet_status(const struct fleet *f);

@@ -9,6 +9,7 @@
  *   fleet_sign.c   Sign: certificates that the keeper ordered
  *   fleet_renew.c  Renew: the node's own certificate
  *   fleet_auto.c   joining without being told to
+ *   fleet_manifests.c  Manifests: what the authority has published
  */
 #ifndef TULLE_CERTD_AGENT_FLEET_INTERN_H
 #define TULLE_CERTD_AGENT_FLEET_INTERN_H
@@ -82,6 +83,17 @@ struct fleet {
 		int64_t at;                 /* milliseconds since the epoch: not before */
 		char failure[FLEET_WHY];
 	} self;
+	/* Manifests: one call at a time, which the authority may hold. */
+	bool follows;
+	bool asking;
+	uint64_t have;
+	uint8_t have_digest[GENERATION_DIGEST];
+	char trouble[GENERATION_WHY];
+	int64_t ask_at;       /* milliseconds since the epoch */
+	unsigned int refused; /* sets in a row that this host did not take */
+	unsigned int mute;    /* calls in a row that came to nothing */
+	int64_t heard;        /* seconds; 0: never */
+	char mute_why[FLEET_WHY];
 };
 
 /* ---- fleet.c ---- */
@@ -99,8 +111,9 @@ void fleet_hang_up(struct fleet *f);
 /* Connects; f->client is valid on success.  FOR_JOIN goes to the token's authority, the others to the node's. */
 enum tulle_err fleet_dial(struct fleet *f, enum purpose purpose);
 
-/* Calls <path>; what happens next comes through <h>, with <f>. */
-enum tulle_err fleet_call(struct fleet *f, const char *path, const ProtobufCMessage *m, const struct grpc_handler *h);
+/* Calls <path>, for at most <deadline_ms>; what happens next comes through <h>, with <f>. */
+enum tulle_err fleet_call(struct fleet *f, const char *path, const ProtobufCMessage *m, uint64_t deadline_ms,
+    const struct grpc_handler *h);
 
 /* An answer came, and by the authority's clock it is <theirs>, seconds. */
 void fleet_note_clock(struct fleet *f, int64_t theirs);
@@ -167,5 +180,12 @@ void fleet_auto_start(struct fleet *f);
 void fleet_auto_again(struct fleet *f);
 
 void fleet_auto_clear(struct fleet *f);
+/* ---- fleet_manifests.c ---- */
+
+/* Asks for manifests if that is due: never while a renewal is.  Returns when to look again, milliseconds since the epoch. */
+int64_t fleet_look_at_manifests(struct fleet *f, int64_t now, bool may_ask);
+
+/* The connection is gone, and the call for manifests with it, if there was one. */
+void fleet_manifests_failed(struct fleet *f, const char *why);
 
 #endif

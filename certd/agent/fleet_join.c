@@ -180,7 +180,7 @@ fleet_join_ready(struct fleet *f)
 		}
 		m.csr = fleet_bytes(&csr);
 		m.host_name = host;
-		e = fleet_call(f, "/tulle.v1.Authority/Join", &m.base, &handler);
+		e = fleet_call(f, "/tulle.v1.Authority/Join", &m.base, FLEET_CALL_MS, &handler);
 	}
 	buf_free(&csr);
 	if (e)

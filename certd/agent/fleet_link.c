@@ -18,6 +18,7 @@ fleet_hang_up(struct fleet *f)
 {
 	f->client = grpc_client_free(f->client);
 	f->dead = false;
+	f->asking = false; /* the call went with it, and is made again on the next connection */
 }
 
 void
@@ -75,7 +76,7 @@ closed(void *arg, const char *reason)
 
 	f->dead = true;
 	fleet_soon(f);
-	if (!busy)
+	if (!busy && !f->asking)
 		return;
 	if (clocks_differ(f, &f->skew)) {
 		f->skew_at_least = true;
@@ -86,6 +87,9 @@ closed(void *arg, const char *reason)
 	} else {
 		(void)snprintf(why, sizeof(why), "authority %s: %s", addr_format(&f->peer, where), reason);
 	}
+	fleet_manifests_failed(f, why);
+	if (!busy)
+		return;
 	all_failed(f, why);
 }
 
@@ -105,7 +109,8 @@ enum tulle_err
 fleet_dial(struct fleet *f, enum purpose purpose)
 {
 	const char *expected[] = { f->node.authority_id };
-	struct grpc_client_options o = { .channel = { .idle_ms = IDLE_MS, .ready_ms = FLEET_CALL_MS } };
+	struct grpc_client_options o = { .channel = { .idle_ms = IDLE_MS, .ready_ms = FLEET_CALL_MS },
+		.response_max = GENERATION_SIGNED_MAX + 1024 };
 	enum tulle_err e;
 
 	if (purpose == FOR_JOIN) {
@@ -127,7 +132,7 @@ fleet_dial(struct fleet *f, enum purpose purpose)
 }
 
 enum tulle_err
-fleet_call(struct fleet *f, const char *path, const ProtobufCMessage *m, const struct grpc_handler *h)
+fleet_call(struct fleet *f, const char *path, const ProtobufCMessage *m, uint64_t deadline_ms, const struct grpc_handler *h)
 {
 	size_t n = protobuf_c_message_get_packed_size(m);
 	uint8_t AUTO_FREE *p = malloc(n + 1);
@@ -136,7 +141,7 @@ fleet_call(struct fleet *f, const char *path, const ProtobufCMessage *m, const s
 	if (p == NULL)
 		return TULLE_ENOMEM;
 	(void)protobuf_c_message_pack(m, p);
-	return grpc_start(f->client, &r, path, p, n, NULL, 0, FLEET_CALL_MS, h, f);
+	return grpc_start(f->client, &r, path, p, n, NULL, 0, deadline_ms, h, f);
 }
 
 void

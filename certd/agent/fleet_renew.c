@@ -99,7 +99,7 @@ fleet_ask_renewal(struct fleet *f, bool late)
 		m.csr = fleet_bytes(&csr);
 		if (jwt != NULL)
 			m.jwt = jwt;
-		e = fleet_call(f, "/tulle.v1.Authority/Renew", &m.base, &handler);
+		e = fleet_call(f, "/tulle.v1.Authority/Renew", &m.base, FLEET_CALL_MS, &handler);
 	}
 	buf_free(&csr);
 	buf_free(&voucher);

@@ -131,5 +131,5 @@ fleet_ask_certificates(struct fleet *f)
 	}
 	m.n_items = n;
 	m.items = list;
-	return fleet_call(f, "/tulle.v1.Authority/Sign", &m.base, &handler);
+	return fleet_call(f, "/tulle.v1.Authority/Sign", &m.base, FLEET_CALL_MS, &handler);
 }

@@ -448,6 +448,12 @@ authority_roots(const struct authority *a)
 	return (struct der){ a->root->cert, a->root->cert_len };
 }
 
+const struct key *
+authority_root_key(const struct authority *a)
+{
+	return a->root->key;
+}
+
 const uint8_t *
 authority_pin(const struct authority *a)
 {

@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "store/store.h"
 #include "tls/der.h"
+#include "tls/keys.h"
 #include "tls/svid.h"
 
 struct authority;
@@ -84,6 +85,9 @@ enum tulle_err authority_sign(struct authority *a, const struct authority_order 
 
 /* The bundle: the roots in a row.  Lent.  Only with a root. */
 struct der authority_roots(const struct authority *a);
+
+/* The key of the root: it signs manifests, too (publish.h).  Lent.  Only with a root. */
+const struct key *authority_root_key(const struct authority *a);
 
 /* What tokens pin. */
 const uint8_t *authority_pin(const struct authority *a);

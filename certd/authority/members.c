@@ -206,6 +206,12 @@ live(const struct store *s, const char *node, char why[MEMBER_WHY])
 	return m;
 }
 
+bool
+member_is_live(const struct store *s, const char *node, char why[MEMBER_WHY])
+{
+	return live(s, node, why) != NULL;
+}
+
 enum tulle_err
 member_seen(struct store *s, const char *node, const char *serial, char why[MEMBER_WHY])
 {

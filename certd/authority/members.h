@@ -104,6 +104,9 @@ bool member_of_id(const char *id, const char *td, char ret_node[MEMBER_NODE]);
  */
 enum tulle_err member_seen(struct store *s, const char *node, const char *serial, char why[MEMBER_WHY]);
 
+/* Is it a member, and not banned?  If not, <why>. */
+bool member_is_live(const struct store *s, const char *node, char why[MEMBER_WHY]);
+
 /* Records a certificate that is about to be given to the node, for a key with this hash. */
 enum tulle_err member_given(struct store *s, const char *node, const char *serial, int64_t not_after,
     const uint8_t key_hash[SVID_HASH]);

@@ -8,8 +8,9 @@
 #include "base/cleanup.h"
 #include "io/sock.h"
 
-#define BACKLOG 64
-#define CONNECTIONS 256
+#define BACKLOG 512     /* members come back all at once when the authority does */
+#define CONNECTIONS (256 + SERVER_HELD_MAX)
+#define CONNECTIONS_PEER (64 + SERVER_HELD_PEER_MAX)
 #define REQUEST_MAX (256u << 10)
 
 /* ---- the methods, unpacked ---- */
@@ -57,10 +58,23 @@ run_sign(void *arg, struct grpc_call *call, const uint8_t *p, size_t n)
 	tulle__v1__sign_request__free_unpacked(m, NULL);
 }
 
+static void
+run_manifests(void *arg, struct grpc_call *call, const uint8_t *p, size_t n)
+{
+	Tulle__V1__ManifestsRequest *m = tulle__v1__manifests_request__unpack(NULL, n, p);
+
+	if (m == NULL)
+		malformed(arg, call);
+	else
+		server_manifests(arg, call, m);
+	tulle__v1__manifests_request__free_unpacked(m, NULL);
+}
+
 static const struct grpc_method methods[] = {
 	{ "/tulle.v1.Authority/Join", run_join, NULL },
 	{ "/tulle.v1.Authority/Renew", run_renew, NULL },
 	{ "/tulle.v1.Authority/Sign", run_sign, NULL },
+	{ "/tulle.v1.Authority/Manifests", run_manifests, server_manifests_ended },
 	{ NULL, NULL, NULL },
 };
 
@@ -77,8 +91,9 @@ start(struct authority_server *s)
 	if (e)
 		return e;
 	e = grpc_server_new(&s->grpc, s->loop, methods, s,
-	    &(struct grpc_server_options){ .tls = tls, .connections_max = CONNECTIONS, .streams_max = 8,
-	        .request_max = REQUEST_MAX });
+	    &(struct grpc_server_options){ .tls = tls, .connections_max = CONNECTIONS,
+	        .connections_peer_max = CONNECTIONS_PEER, .streams_max = 8, .request_max = REQUEST_MAX,
+	        .response_max = GENERATION_SIGNED_MAX + 1024 });
 	tls_context_unref(tls);
 	if (e == TULLE_OK)
 		e = sock_listen(&fd, &s->at, BACKLOG, false);
@@ -93,7 +108,7 @@ start(struct authority_server *s)
 
 enum tulle_err
 authority_server_new(struct authority_server **ret, struct loop *l, const struct addr *at, struct authority *a,
-    struct store *store, struct issuers *issuers, const char *td, int64_t leaf_max)
+    struct store *store, struct issuers *issuers, const char *td, int64_t leaf_max, struct published *published)
 {
 	struct authority_server *s = calloc(1, sizeof(*s));
 	enum tulle_err e;
@@ -106,11 +121,13 @@ authority_server_new(struct authority_server **ret, struct loop *l, const struct
 	s->issuers = issuers;
 	s->td = td;
 	s->leaf_max = leaf_max;
+	s->published = published;
 	s->at = *at;
 	if (s->at.family == 0)
 		s->at.family = AF_INET6; /* every address of both families */
 	s->strangers = (struct limit){ .burst = 10, .per_ms = 2000 };
 	s->nodes = (struct limit){ .burst = 60, .per_ms = 250 };
+	server_manifests_start(s);
 	e = start(s);
 	if (e) {
 		int saved = errno;
@@ -129,7 +146,9 @@ authority_server_free(struct authority_server *s)
 	if (s == NULL)
 		return NULL;
 	timer_clear(s->loop, &s->renew);
+	s->closing = true;
 	s->grpc = grpc_server_free(s->grpc);
+	server_manifests_stop(s);
 	free(s);
 	return NULL;
 }
@@ -145,6 +164,7 @@ authority_server_status(const struct authority_server *s)
 {
 	char text[ADDR_TEXT];
 
-	return json_pack("{ss sI sI sI sI}", "address", addr_format(&s->at, text), "joins", (json_int_t)s->joins,
-	    "certificates", (json_int_t)s->signs, "renewals", (json_int_t)s->renewals, "denied", (json_int_t)s->denied);
+	return json_pack("{ss sI sI sI sI sI sI}", "address", addr_format(&s->at, text), "joins", (json_int_t)s->joins,
+	    "certificates", (json_int_t)s->signs, "renewals", (json_int_t)s->renewals, "denied", (json_int_t)s->denied,
+	    "manifests_sent", (json_int_t)s->sets, "manifests_held", (json_int_t)s->n_held);
 }

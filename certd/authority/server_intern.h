@@ -7,9 +7,12 @@
  *   server_answer.c  answers, refusals, and what each answer has in it
  *   server_node.c    Join and Renew: certificates of nodes
  *   server_sign.c    Sign: certificates of their workloads
+ *   server_manifests.c  Manifests: what is published, to whom has something else
  */
 #ifndef TULLE_CERTD_AUTHORITY_SERVER_INTERN_H
 #define TULLE_CERTD_AUTHORITY_SERVER_INTERN_H
+
+#include <sys/queue.h>
 
 #include "authority/issuers.h"
 #include "authority/limit.h"
@@ -19,6 +22,12 @@
 #include "grpc/server.h"
 #include "proto/authority.pb-c.h"
 #include "tls/context.h"
+
+/* Members that hear of the next generation at once; the others come again and again (server_manifests.c). */
+#define SERVER_HELD_MAX 2048
+#define SERVER_HELD_PEER_MAX 128 /* from one address: a NAT */
+
+TAILQ_HEAD(askers, asked);
 
 struct authority_server {
 	struct loop *loop; /* lent */
@@ -32,7 +41,14 @@ struct authority_server {
 	struct timer renew; /* of our own certificate */
 	struct limit strangers; /* by address: joins and late renewals */
 	struct limit nodes;     /* by node: everything else */
-	uint64_t joins, signs, renewals, denied;
+	struct published *published; /* lent */
+	struct askers held, due, sending; /* calls for manifests */
+	size_t n_held, n_sending;
+	struct timer look;      /* at those that are held */
+	uint64_t looks;
+	json_t *have;           /* owned: node -> {"number","asked","trouble"} as members said, since the start */
+	bool closing;
+	uint64_t joins, signs, renewals, denied, sets;
 };
 
 /* ---- server_self.c ---- */
@@ -80,5 +96,13 @@ char **server_accounts(const struct authority_server *s, const char *node, size_
 void server_join(struct authority_server *s, struct grpc_call *call, const Tulle__V1__JoinRequest *m);
 void server_renew(struct authority_server *s, struct grpc_call *call, const Tulle__V1__RenewRequest *m);
 void server_sign(struct authority_server *s, struct grpc_call *call, const Tulle__V1__SignRequest *m);
+
+/* This one may be answered later. */
+void server_manifests(struct authority_server *s, struct grpc_call *call, const Tulle__V1__ManifestsRequest *m);
+void server_manifests_ended(void *arg, struct grpc_call *call);
+
+/* Before the first call, and after the last. */
+void server_manifests_start(struct authority_server *s);
+void server_manifests_stop(struct authority_server *s);
 
 #endif

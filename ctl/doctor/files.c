@@ -13,7 +13,9 @@
 
 #include "base/paths.h"
 #include "doctor/doctor.h"
+#include "generation/generation.h"
 #include "manifest/identities.h"
+#include "manifests.h"
 
 #define SHOWN 10 /* problems in words; tulle check has the rest */
 #define ROOM_LOW (64u << 20)  /* bytes: a store, a last good configuration and their copies fit many times */
@@ -113,7 +115,8 @@ static time_t
 newest(const struct manifest_files *files)
 {
 	struct stat st;
-	time_t at = stat(paths_etc("mesh.d"), &st) == 0 ? st.st_mtime : 0;
+	const char *from = manifests_follow() ? paths_var(GENERATION_COPY) : paths_etc("mesh.d");
+	time_t at = stat(from, &st) == 0 ? st.st_mtime : 0;
 
 	for (size_t i = 0; i < files->n; i++)
 		if (stat(files->items[i].name, &st) == 0 && st.st_mtime > at)
@@ -134,8 +137,9 @@ compare_in_force(struct doctor *d, const struct manifest_files *files)
 	if (gmtime_r(&at, &tm) != NULL)
 		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	if (in_force != NULL && strcmp(in_force, d->mine->revision) != 0)
-		report_add(&d->report, WARNING, "manifests", "mesh.d was changed (revision %s, %s) and is not in force: the relay has "
-		    "revision %s; tulle reload", d->mine->revision, when, in_force);
+		report_add(&d->report, WARNING, "manifests", "%s was changed (revision %s, %s) and is not in force: the relay has "
+		    "revision %s; tulle reload", manifests_follow() ? "what the authority published" : "mesh.d", d->mine->revision, when,
+		    in_force);
 	else
 		report_add(&d->report, WELL, "manifests", "%zu services, %zu endpoints, %zu policies; revision %s of %s%s",
 		    d->mine->n_services, d->mine->n_endpoints, d->mine->n_policies, d->mine->revision, when,
@@ -177,11 +181,10 @@ check_files(struct doctor *d)
 	problems_free(p);
 	read_identities(d);
 	problems_init(p);
-	missing = manifest_dir_read(&files, paths_etc("mesh.d"), p) == TULLE_ENOENT;
+	missing = !manifests_read(&files, p);
 	if (missing)
 		report_add(&d->report, WARNING, "manifests", "%s is missing: an empty folder would say that there are no manifests; "
 		    "make it, then tulle reload", paths_etc("mesh.d"));
-	manifest_dir_ignored(paths_etc("mesh.d"), p);
 	if (d->host != NULL && !missing)
 		load(d, &files, p);
 	add_problems(d, p, "manifests", "mend the line, then tulle reload; until then the relay keeps what it has");

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "manifests.h"
 #include "print.h"
 
 /*
@@ -106,7 +107,10 @@ look_manifests(struct report *r, const struct answers *a)
 	const json_t *config = json_object_get(json_object_get(a->status[RELAYD], "relay"), "config");
 	const char *error = answer_text(a->status[RELAYD], "last_error", "");
 	const char *last_good = answer_text(a->status[RELAYD], "last_good", NULL);
+	char origin[MANIFESTS_TEXT];
 
+	if (a->status[CERTD] != NULL || a->status[RELAYD] != NULL)
+		report_add(r, manifests_origin(origin, a->status[CERTD], a->status[RELAYD]) ? WELL : WARNING, "manifests", "%s", origin);
 	if (!look_relay_lives(a))
 		return;
 	if (config == NULL)
@@ -118,7 +122,6 @@ look_manifests(struct report *r, const struct answers *a)
 	else if (*error != '\0')
 		report_add(r, BROKEN, "manifests", "the newest files were refused, the old ones are in force: %s", error);
 	if (config != NULL)
-		report_add(r, WELL, "manifests", "revision %s, generation %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
-		    " endpoints, %" JSON_INTEGER_FORMAT " policies", answer_text(config, "revision", "?"),
-		    answer_num(config, "generation"), answer_num(config, "endpoints"), answer_num(config, "policies"));
+		report_add(r, WELL, "manifests", "revision %s, %" JSON_INTEGER_FORMAT " endpoints, %" JSON_INTEGER_FORMAT " policies",
+		    answer_text(config, "revision", "?"), answer_num(config, "endpoints"), answer_num(config, "policies"));
 }

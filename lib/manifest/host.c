@@ -47,6 +47,11 @@ static const struct word access_words[] = {
 	[ACCESS_ALL] = { "all", NULL },
 	{ NULL, NULL },
 };
+static const struct word manifests_sources[] = {
+	[MANIFESTS_FILES] = { "files", NULL },
+	[MANIFESTS_AUTHORITY] = { "authority", NULL },
+	{ NULL, NULL },
+};
 static const struct word backends[] = {
 	[BACKEND_AUTO] = { "auto", NULL },
 	[BACKEND_NFT] = { "nft", NULL },
@@ -112,6 +117,12 @@ static const struct field capture_fields[] = {
 	END,
 };
 static const struct schema capture_section = SECTION("capture", capture_fields);
+
+static const struct field manifests_fields[] = {
+	WORD("source", manifests.source, manifests_sources, "where manifests come from: mesh.d of this host, or its authority"),
+	END,
+};
+static const struct schema manifests_section = SECTION("manifests", manifests_fields);
 
 static const struct field relay_fields[] = {
 	NUM("workers", relay.workers, 1, 64, "threads that move bytes"),
@@ -216,6 +227,7 @@ static const struct field host_fields[] = {
 	OBJ("identity", identity_section, "this host's certificates"),
 	OBJ("capture", capture_section, "what is steered into the relay"),
 	WORD("outboundTrafficPolicy", outbound_policy, outbound_policies, "what happens to destinations that the mesh does not know"),
+	OBJ("manifests", manifests_section, "the manifests of the mesh"),
 	OBJ("relay", relay_section, "the relay's processes"),
 	OBJ("limits", limits_section, "bounds of the relay"),
 	OBJ("telemetry", telemetry_section, "what is told about connections, and to whom"),
@@ -303,6 +315,10 @@ check_host(struct decode *d, const struct path *path, const struct yaml_node *no
 	if (c->limits.memory < 16u << 20)
 		decode_error(d, decode_place(node, "limits"), path, "limits.memory",
 		    "is %lu bytes; at least 16MiB are needed", (unsigned long)c->limits.memory);
+	if (c->manifests.source == MANIFESTS_AUTHORITY && c->identity.source != IDENTITY_FLEET)
+		decode_error(d, decode_place(node, "manifests"), path, "manifests.source",
+		    "is authority, but identity.source is not fleet: only a member of a fleet has an authority to ask; a host "
+		    "with its own publishes its mesh.d and says files");
 	if (c->relay.drain_ms > c->relay.termination_grace_ms)
 		decode_error(d, decode_place(node, "relay"), path, "relay.drain",
 		    "is longer than relay.terminationGrace; draining must end before the process is killed");

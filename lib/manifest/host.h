@@ -22,6 +22,7 @@
 enum identity_source { IDENTITY_EMBEDDED, IDENTITY_FLEET, IDENTITY_SPIFFE };
 enum outbound_policy { OUTBOUND_ALLOW_ANY, OUTBOUND_REGISTRY_ONLY };
 enum access_log { ACCESS_OFF, ACCESS_ERRORS, ACCESS_ALL };
+enum manifests_source { MANIFESTS_FILES, MANIFESTS_AUTHORITY };
 enum steering_backend { BACKEND_AUTO, BACKEND_NFT, BACKEND_LEGACY };
 enum steering_ipv6 { IPV6_ON, IPV6_OFF, IPV6_REJECT };
 
@@ -80,6 +81,10 @@ struct host_config {
 		} exclude;
 	} capture;
 
+	struct {
+		int source; /* enum manifests_source; MANIFESTS_AUTHORITY only with IDENTITY_FLEET */
+	} manifests;
+
 	int outbound_policy; /* enum outbound_policy */
 
 	struct {
@@ -113,7 +118,8 @@ struct host_config {
 	} authority;
 
 	struct {
-		int backend; /* enum steering_backend */
+		int backend; /* enum manifests_source { MANIFESTS_FILES, MANIFESTS_AUTHORITY };
+enum steering_backend */
 		int ipv6;    /* enum steering_ipv6 */
 	} steering;
 

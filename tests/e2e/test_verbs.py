@@ -50,7 +50,8 @@ def test_members_are_listed(world, authority):
     member(world, authority, "db")
     listed, = members(authority)
     line, = ok(authority.tulle("member", "list")).splitlines()
-    assert re.fullmatch(rf"{listed['node']}  {re.escape(socket.gethostname())}, \d+ days left, allows default/db", line)
+    assert re.fullmatch(rf"{listed['node']}  {re.escape(socket.gethostname())}, \d+ days left, allows default/db; manifests: its own, or "
+                        "not heard of since tulle-certd started", line)
     assert listed["accounts"] == ["default/db"] and listed["banned"] is False
 
 

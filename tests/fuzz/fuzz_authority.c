@@ -63,6 +63,7 @@ struct grpc_call {
 static struct loop *loop;
 static struct store *store;
 static struct authority *authority;
+static struct published published;
 static struct authority_server *server;
 static struct verifier *verifier;
 static struct host member, other;     /* the first has joined and has a connection, the second joins anew each time */
@@ -294,7 +295,7 @@ set_up(void)
 	(void)authority_advance(authority, 86400, clock_wall_sec());
 	CHECK(addr_parse(&at, "127.0.0.1:1") == TULLE_OK);
 	at.port = 0;
-	CHECK(authority_server_new(&server, loop, &at, authority, store, NULL, TD, 86400) == TULLE_OK);
+	CHECK(authority_server_new(&server, loop, &at, authority, store, NULL, TD, 86400, &published) == TULLE_OK);
 	roots = authority_roots(authority);
 	CHECK(trust_new(&trust, &(struct trust_bundle){ .td = TD, .roots = roots.p, .len = roots.len }, 1, 1) == TULLE_OK);
 	CHECK(verifier_new(&verifier, trust) == TULLE_OK);

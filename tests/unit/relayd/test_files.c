@@ -46,6 +46,7 @@ add(const char *ip)
 }
 
 static struct files f;
+static struct files_origin from;
 
 START_TEST(addresses_that_change_are_told)
 {
@@ -113,17 +114,17 @@ START_TEST(files_without_addresses_are_not_handed_over)
 
 	root_make("x\n");
 	broken = ENOBUFS;
-	ck_assert_int_eq(files_read(&f, false, &fd, &error), TULLE_EINVAL);
+	ck_assert_int_eq(files_read(&f, false, &fd, &from, &error), TULLE_EINVAL);
 	ck_assert_int_eq(fd, -1);
 	ck_assert_ptr_nonnull(error);
 	free(error);
 	broken = 0;
 	add("10.0.0.1");
 	error = NULL;
-	ck_assert_int_eq(files_read(&f, false, &fd, &error), TULLE_OK);
+	ck_assert_int_eq(files_read(&f, false, &fd, &from, &error), TULLE_OK);
 	close(fd);
 	broken = ENOBUFS; /* once they are known the newest files are read all the same */
-	ck_assert_int_eq(files_read(&f, false, &fd, &error), TULLE_OK);
+	ck_assert_int_eq(files_read(&f, false, &fd, &from, &error), TULLE_OK);
 	ck_assert_uint_eq(f.n_local, 1);
 	close(fd);
 	root_remove();
@@ -138,16 +139,16 @@ START_TEST(a_folder_that_is_missing_is_an_error_where_there_was_one)
 
 	root_make("");
 	ck_assert_int_eq(unlink(paths_etc("mesh.d/a.yaml")), 0);
-	ck_assert_int_eq(files_read(&f, true, &fd, &text), TULLE_OK); /* an empty one is none */
+	ck_assert_int_eq(files_read(&f, true, &fd, &from, &text), TULLE_OK); /* an empty one is none */
 	close(fd);
 	fd = -1;
 	ck_assert_int_eq(rmdir(paths_etc("mesh.d")), 0);
-	ck_assert_int_eq(files_read(&f, true, &fd, &text), TULLE_EINVAL);
+	ck_assert_int_eq(files_read(&f, true, &fd, &from, &text), TULLE_EINVAL);
 	ck_assert_int_eq(fd, -1);
 	ck_assert_ptr_nonnull(strstr(text, "/mesh.d: mesh.d is missing: "));
 	free(text);
 	text = NULL;
-	ck_assert_int_eq(files_read(&f, false, &fd, &text), TULLE_OK);
+	ck_assert_int_eq(files_read(&f, false, &fd, &from, &text), TULLE_OK);
 	ck_assert_ptr_null(text);
 	ck_assert_int_eq(bundle_unpack(&b, fd), TULLE_OK);
 	ck_assert_uint_eq(b.n, 1);
@@ -165,7 +166,7 @@ START_TEST(a_host_without_tulle_yaml_has_an_empty_one)
 	int fd;
 
 	root_make("kind: x\n");
-	ck_assert_int_eq(files_read(&f, false, &fd, &error), TULLE_OK);
+	ck_assert_int_eq(files_read(&f, false, &fd, &from, &error), TULLE_OK);
 	ck_assert_int_eq(bundle_unpack(&b, fd), TULLE_OK);
 	ck_assert_uint_eq(b.n, 2);
 	ck_assert_uint_eq(b.files[0].len, 0);

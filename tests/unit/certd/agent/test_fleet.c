@@ -31,9 +31,11 @@ static struct world {
 	struct store *store, *member_store;
 	struct authority *authority;
 	struct authority_server *server;
+	struct published published;
 	struct fleet *fleet;
 	struct addr at;
-	int joined, back, certificates, failures;
+	int joined, back, certificates, failures, sets;
+	bool refuse; /* the sets */
 	bool join_done;
 	char join_error[256], failure[256];
 	struct key *key; /* of the orders */
@@ -85,7 +87,17 @@ is_waiting(void *arg, const char *why)
 	(void)why;
 }
 
-static const struct fleet_handler handler = { certificate, failed, is_back, is_waiting, is_joined };
+static void
+manifests(void *arg, const uint8_t *p, size_t n)
+{
+	(void)arg;
+	w.sets++;
+	ck_assert_uint_eq(n, buf_len(&w.published.message));
+	ck_assert_mem_eq(p, buf_head(&w.published.message), n);
+	fleet_have(w.fleet, w.refuse ? 0 : w.published.number, w.published.digest, w.refuse ? "no room" : "");
+}
+
+static const struct fleet_handler handler = { certificate, failed, is_back, is_waiting, is_joined, manifests };
 
 static void
 join_done(void *arg, const char *error)
@@ -98,7 +110,7 @@ join_done(void *arg, const char *error)
 static void
 serve(void)
 {
-	ck_assert_int_eq(authority_server_new(&w.server, w.loop, &w.at, w.authority, w.store, NULL, TD, 3600), TULLE_OK);
+	ck_assert_int_eq(authority_server_new(&w.server, w.loop, &w.at, w.authority, w.store, NULL, TD, 3600, &w.published), TULLE_OK);
 }
 
 static void
