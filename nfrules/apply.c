@@ -11,9 +11,11 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "lock.h"
 #include "live/sockets.h"
 #include "rules/change.h"
+#include "rules/lacking.h"
 #include "say.h"
 #include "state.h"
 #include "verbs.h"
@@ -235,9 +237,13 @@ result(const struct options *o, const char *word, int status)
 static int
 failed(struct state *s, const struct options *o, enum family f, enum tulle_err e, const char *why, const struct undo *undo)
 {
+	char text[LACKING_TEXT];
+	const char *way_out = lacking(why, text);
 	bool back;
 
 	say("%s: %s", family_name(f), why);
+	if (way_out != NULL)
+		say("%s", way_out);
 	back = roll_back(s, undo);
 	if (e == TULLE_EBUSY) {
 		say(back ? "nothing was changed" : "some of it stayed: run it again");
@@ -274,7 +280,10 @@ apply_state(struct state *s, const struct options *o, struct undo *undo)
 		}
 		return failed(s, o, (enum family)f, e, why, undo);
 	}
-	return result(o, "applied", EXIT_DONE);
+	if (o->repair)
+		log_warn("steering rules that another program took away or changed are in place again",
+		    LF_STR("backend", backend_name(s->backend)));
+	return result(o, o->repair ? "repaired" : "applied", EXIT_DONE);
 }
 
 int
@@ -283,6 +292,7 @@ apply_verb(const struct config *c, const struct options *o)
 	struct undo undo = { 0 };
 	struct state *s = NULL;
 	int AUTO_FD lock = -1;
+	const char *word;
 	enum tulle_err e;
 	int status;
 
@@ -294,10 +304,14 @@ apply_verb(const struct config *c, const struct options *o)
 	if (e != TULLE_OK)
 		return result(o, e == TULLE_EBUSY ? "busy" : "no lock", EXIT_FAILED);
 	e = state_read(&s, c, true);
-	if (e != TULLE_OK)
+	if (e != TULLE_OK) {
+		say("nothing was changed");
 		return result(o, "refused", EXIT_REFUSED);
+	}
 
-	if (s->residue) {
+	if (o->repair && !repair_may(c, s, &status, &word)) {
+		status = result(o, word, status);
+	} else if (s->residue) {
 		say("rules of Tulle are in the %s tables too, and both sets would act: run tulle-nfrules remove, which clears both, "
 		    "then apply again",
 		    s->backend == BACKEND_OF_NFT ? "legacy" : "nft");
@@ -307,7 +321,7 @@ apply_verb(const struct config *c, const struct options *o)
 	} else {
 		status = apply_state(s, o, &undo);
 	}
-	if (status == EXIT_DONE)
+	if (status == EXIT_DONE && !o->repair)
 		lock_note(lock, true);
 	for (int f = 0; f < FAMILIES; f++)
 		ruleset_free(undo.before[f]);

@@ -45,7 +45,9 @@ advice(const struct state *s)
 	case COND_EQUAL:
 		return "";
 	case COND_DRIFT:
-		return "tulle-nfrules apply repairs it";
+		return s->taken_away ? "tulle-nfrules apply puts them back (tulle-rules-check.timer does, unless steering.repair is false); see "
+				       "that the other program leaves chains that begin with TULLE_ alone" :
+				       "tulle-nfrules apply repairs it";
 	case COND_ABSENT:
 		return "tulle-nfrules apply steers";
 	case COND_RESIDUE:
@@ -103,8 +105,8 @@ print_json(const struct state *s)
 		        s->family[f].plan));
 		differences(s, &r);
 	}
-	all = json_pack("{s:s, s:i, s:s, s:b, s:s, s:o, s:o}", "state", condition_name(s->condition), "exit",
-	    status_of(s->condition), "backend", backend_name(s->backend), "otherBackend", s->residue, "advice", advice(s),
+	all = json_pack("{s:s, s:i, s:s, s:b, s:b, s:s, s:o, s:o}", "state", condition_name(s->condition), "exit",
+	    status_of(s->condition), "backend", backend_name(s->backend), "otherBackend", s->residue, "takenAway", s->taken_away, "advice", advice(s),
 	    "families", families, "differences", r.list);
 	text = json_dumps(all, JSON_INDENT(2));
 	if (text != NULL)

@@ -75,6 +75,8 @@ config_read(struct config *ret)
 		.inbound = h->capture.inbound,
 		.fail_closed = h->capture.fail_closed,
 		.v6 = v6_of(h),
+		.inbound_ports = h->capture.inbound_ports.items,
+		.inbound_ports_n = h->capture.inbound_ports.n,
 		.uids = h->capture.exclude.uids.items,
 		.uids_n = h->capture.exclude.uids.n,
 		.ports = h->capture.exclude.ports.items,
@@ -88,6 +90,7 @@ config_read(struct config *ret)
 		.health_port = (uint16_t)h->ports.health,
 		.metrics_port = h->telemetry.metrics.on ? h->telemetry.metrics.at.port : 0,
 	};
+	c.repair = h->steering.repair;
 	c.any_backend = h->steering.backend == BACKEND_AUTO;
 	c.backend = h->steering.backend == BACKEND_LEGACY ? BACKEND_OF_LEGACY : BACKEND_OF_NFT;
 	e = own_users(&c.steering, h);

@@ -13,6 +13,7 @@ struct config {
 	struct steering steering; /* its lists are lent by <host> */
 	bool any_backend;         /* none was named: find out */
 	enum backend backend;
+	bool repair;              /* steering.repair */
 	struct host_config *host; /* owned */
 };
 

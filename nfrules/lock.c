@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -78,4 +79,19 @@ lock_note(int fd, bool steering)
 
 	if (fd == -1 || ftruncate(fd, 0) == -1 || pwrite(fd, text, (size_t)n, 0) != n)
 		return; /* a full disk: it is a hint, and an empty file is none */
+}
+
+bool
+lock_noted(int64_t *ret_sec)
+{
+	int AUTO_FD fd = open(paths_run("nfrules.lock"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char AUTO_FREE *text = NULL;
+	struct stat st;
+	size_t len;
+
+	/* A daemon may make files in /run/tulle, too: what is not our own does not count. */
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+	    file_read_fd(fd, 64, &text, &len) != TULLE_OK)
+		return false;
+	return sscanf(text, "applied %" SCNd64, ret_sec) == 1;
 }

@@ -4,6 +4,7 @@
 #define TULLE_NFRULES_LOCK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -26,10 +27,14 @@ enum tulle_err lock_take(int *ret_fd);
 
 /*
  * Writes into the lock's file whether the rules of this root should be there
- * from now on, and since when: so that tulle doctor can tell rules that
- * somebody else flushed from rules that were never there.  <fd> is
+ * from now on, and since when: so that check, repair and tulle doctor can
+ * tell rules that somebody else flushed from rules that were never there or
+ * were removed on purpose.  <fd> is
  * lock_take()'s; -1 and failures do no harm but that.
  */
 void lock_note(int fd, bool steering);
+
+/* Was that they should be there the last note?  *ret_sec: since when, wall clock; left alone if not. */
+bool lock_noted(int64_t *ret_sec);
 
 #endif

@@ -28,10 +28,12 @@ static const char usage_text[] =
     "  plan     print the wanted rules, and how what is there differs; touches nothing\n"
     "  apply    make it so; may be run again at any time\n"
     "  check    compare what is there with the plan\n"
+    "  repair   put back what another program took away or changed since the last apply;\n"
+    "           what tulle-rules-check.timer runs\n"
     "  remove   take every rule of Tulle away, without hanging live connections\n"
     "\n"
     "  --root DIR            a prefix of /etc/tulle, /run/tulle and /var/lib/tulle\n"
-    "  --backend nft|legacy  instead of the one that is found (plan, apply, check)\n"
+    "  --backend nft|legacy  instead of the one that is found (not for remove)\n"
     "  --wait-relay[=SEC]    apply: first wait until the relay listens, 60 s unless given\n"
     "  --drain=SEC           remove: how long to wait for live connections, 30 s unless given\n"
     "  --now                 remove: do not wait; live redirected connections hang\n"
@@ -44,9 +46,9 @@ static const char usage_text[] =
     "3 drift, 4 absent, 5 rules of another version or in the other backend.\n"
     "tulle-nfrules(8) says more.\n";
 
-enum verb { VERB_PLAN, VERB_APPLY, VERB_CHECK, VERB_REMOVE, VERBS };
+enum verb { VERB_PLAN, VERB_APPLY, VERB_CHECK, VERB_REPAIR, VERB_REMOVE, VERBS };
 
-static const char *const verb_names[VERBS] = { "plan", "apply", "check", "remove" };
+static const char *const verb_names[VERBS] = { "plan", "apply", "check", "repair", "remove" };
 
 struct arguments {
 	enum verb verb;
@@ -116,7 +118,7 @@ take_verb(struct arguments *a, int argc, char **argv)
 	for (a->verb = 0; a->verb < VERBS && strcmp(argv[optind], verb_names[a->verb]) != 0; a->verb++)
 		;
 	if (a->verb == VERBS)
-		(void)cli_wrong(PROGRAM, "unknown verb '%s': plan, apply, check or remove is needed", argv[optind]);
+		(void)cli_wrong(PROGRAM, "unknown verb '%s': plan, apply, check, repair or remove is needed", argv[optind]);
 	else if (optind + 1 < argc)
 		(void)cli_wrong(PROGRAM, "unexpected argument '%s'", argv[optind + 1]);
 	else if (a->waits && a->verb != VERB_APPLY)
@@ -159,6 +161,9 @@ run(const struct arguments *a)
 		break;
 	case VERB_CHECK:
 		status = check_verb(&c, &a->options);
+		break;
+	case VERB_REPAIR:
+		status = repair_verb(&c, &a->options);
 		break;
 	case VERB_REMOVE:
 	case VERBS:

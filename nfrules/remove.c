@@ -191,10 +191,11 @@ result(const struct options *o, const char *word, size_t live, int status)
 }
 
 static int
-remove_all(struct actual *a, const struct options *o)
+remove_all(struct actual *a, const struct options *o, int lock)
 {
 	size_t live = 0;
 
+	lock_note(lock, false); /* first: from here on they go because somebody wants it */
 	if (!each_side(a, unhook)) {
 		say("some rules could not be taken away; run it again");
 		return result(o, "failed", 0, EXIT_FAILED);
@@ -269,13 +270,13 @@ remove_verb(const struct options *o)
 		say("the rules stay: they fail closed (capture.failClosed); without --unless-closed they go");
 		status = result(o, "closed", 0, EXIT_DONE);
 	} else if (actual_has_own(&a, BACKEND_OF_NFT) || actual_has_own(&a, BACKEND_OF_LEGACY))
-		status = remove_all(&a, o);
+		status = remove_all(&a, o, lock);
 	else if (!actual_complete(&a))
 		status = result(o, "not looked at", 0, EXIT_FAILED);
-	else
-		status = result(o, "nothing to remove", 0, EXIT_DONE);
-	if (status == EXIT_DONE && (!o->unless_closed || !fails_closed(&a)))
+	else {
 		lock_note(lock, false);
+		status = result(o, "nothing to remove", 0, EXIT_DONE);
+	}
 	actual_free(&a);
 	return status;
 }

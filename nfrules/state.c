@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include "live/sockets.h"
+#include "lock.h"
+#include "rules/lacking.h"
 #include "rules/render.h"
 #include "say.h"
 
@@ -90,6 +92,7 @@ state_compare(struct state *s)
 	enum backend other = s->backend == BACKEND_OF_NFT ? BACKEND_OF_LEGACY : BACKEND_OF_NFT;
 	size_t n[COND_RESIDUE + 1] = { 0 };
 	char name[32];
+	int64_t when;
 
 	s->residue = actual_has_own(&s->actual, other);
 	for (int f = 0; f < FAMILIES; f++) {
@@ -105,6 +108,11 @@ state_compare(struct state *s)
 			    s->family[f].why);
 		if (s->family[f].condition == COND_ABSENT && s->family[f].unused)
 			continue; /* it does not matter: nothing can use it */
+		if (s->family[f].condition == COND_ABSENT && side->rules != NULL && lock_noted(&when)) {
+			s->taken_away = true;
+			s->family[f].condition = judge(COND_DRIFT, s->family[f].why,
+			    "has no rules of Tulle, though they were applied and not removed: another program took them away");
+		}
 		n[s->family[f].condition]++;
 	}
 	if (s->residue || n[COND_RESIDUE] > 0)
@@ -119,6 +127,7 @@ static enum tulle_err
 look_at_kernel(struct state *s, const struct config *c)
 {
 	enum tulle_err e = actual_read(&s->actual);
+	char text[LACKING_TEXT];
 	const struct actual_side *v4;
 
 	if (e != TULLE_OK)
@@ -128,6 +137,8 @@ look_at_kernel(struct state *s, const struct config *c)
 	v4 = &s->actual.side[s->backend][FAMILY_V4];
 	if (v4->rules == NULL) {
 		say("%s", v4->why);
+		if (lacking(v4->why, text) != NULL)
+			say("%s", text);
 		return TULLE_EUNAVAIL;
 	}
 	state_compare(s);

@@ -31,6 +31,7 @@ struct state {
 		bool unused;              /* IPv6, and no interface has an address of it */
 		char why[XTABLES_WHY];    /* one sentence on the condition */
 	} family[FAMILIES];
+	bool taken_away;          /* they were applied, nobody removed them, and they are not there */
 	bool residue;             /* something of ours is in the other backend */
 	enum condition condition; /* of all */
 	bool wanted_only;         /* the kernel was not looked at */

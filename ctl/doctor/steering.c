@@ -86,7 +86,7 @@ say_flushed(struct doctor *d, int64_t at)
 	report_add(&d->report, BROKEN, "rules", "flushed: tulle-nfrules put the rules in place at %s, and something else has taken "
 	    "%s away since (nft flush ruleset, iptables -F, a restart of another firewall)%s%s: nothing is captured that they "
 	    "miss; tulle-nfrules apply, or systemctl restart tulle-rules, puts them back", when,
-	    d->answers.rules == ABSENT ? "all of them" : "some", who[0] != '\0' ? "; rules of others are here: " : "", who);
+	    d->answers.rules == ABSENT || json_is_true(json_object_get(d->answers.rules_said, "takenAway")) ? "all of them" : "some", who[0] != '\0' ? "; rules of others are here: " : "", who);
 }
 
 static void

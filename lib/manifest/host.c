@@ -113,6 +113,8 @@ static const struct field capture_fields[] = {
 	BOOL("outbound", capture.outbound, "steer what leaves this host into the relay"),
 	BOOL("inbound", capture.inbound, "steer what arrives into the relay"),
 	BOOL("failClosed", capture.fail_closed, "reset what should have been captured and was not"),
+	{ .name = "inboundPorts", .type = FIELD_LIST, .offset = AT(capture.inbound_ports), .item = &port_item,
+	    .item_size = sizeof(uint32_t), .max = 1000, .help = "the ports at which what arrives is steered; none named: all" },
 	OBJ("exclude", exclude_section, "what is never captured; Tulle's own users never are"),
 	END,
 };
@@ -217,6 +219,7 @@ static const struct schema authority_section = SECTION("authority", authority_fi
 
 static const struct field steering_fields[] = {
 	WORD("backend", steering.backend, backends, "which iptables to use"),
+	BOOL("repair", steering.repair, "put rules back that another program took away"),
 	WORD("ipv6", steering.ipv6, ipv6_words, "steer IPv6, leave it alone, or refuse it"),
 	END,
 };
@@ -250,7 +253,7 @@ static const struct host_config defaults = {
 	.users = { "tulle-relayd", "tulle-certd", "tulle-telemetryd" },
 	.ports = { 15001, 15006, 15008, 15012, 15021 },
 	.authority = { { true, { .port = 15012 } } },
-	.steering = { BACKEND_AUTO, IPV6_ON },
+	.steering = { BACKEND_AUTO, IPV6_ON, true },
 	.log_level = LOG_LVL_INFO,
 };
 

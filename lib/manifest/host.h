@@ -74,6 +74,7 @@ struct host_config {
 
 	struct {
 		bool outbound, inbound, fail_closed;
+		struct { const uint32_t *items; size_t n; } inbound_ports; /* none: all */
 		struct {
 			struct { const uint32_t *items; size_t n; } ports;
 			struct { const struct cidr *items; size_t n; } cidrs;
@@ -121,6 +122,7 @@ struct host_config {
 		int backend; /* enum manifests_source { MANIFESTS_FILES, MANIFESTS_AUTHORITY };
 enum steering_backend */
 		int ipv6;    /* enum steering_ipv6 */
+		bool repair; /* the timer puts back what others took away */
 	} steering;
 
 	int log_level; /* enum log_level */

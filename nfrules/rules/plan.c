@@ -158,6 +158,30 @@ return_ports(struct plan *p, struct plan_chain *c, const struct ports *ports)
 	return e;
 }
 
+/* The rule that all the exceptions lead up to, for the ports at which what arrives is captured: all, or those that are named. */
+static enum tulle_err
+at_inbound_ports(struct plan *p, struct plan_chain *c, const struct steering *s, struct rule r)
+{
+	uint32_t *sorted = arena_array(&p->arena, s->inbound_ports_n + 1, sizeof(*sorted));
+	enum tulle_err e = TULLE_OK;
+
+	if (sorted == NULL)
+		return TULLE_ENOMEM;
+	if (s->inbound_ports_n == 0)
+		return add_rule(p, c, r);
+	memcpy(sorted, s->inbound_ports, s->inbound_ports_n * sizeof(*sorted));
+	qsort(sorted, s->inbound_ports_n, sizeof(*sorted), compare_u32);
+	for (size_t i = 0; i < s->inbound_ports_n && e == TULLE_OK; i++) {
+		if (i == 0 || sorted[i] != sorted[i - 1])
+			r.ports[r.ports_n++] = (uint16_t)sorted[i];
+		if (r.ports_n == RULE_PORTS || (r.ports_n > 0 && i + 1 == s->inbound_ports_n)) {
+			e = add_rule(p, c, r);
+			r.ports_n = 0;
+		}
+	}
+	return e;
+}
+
 /* What goes to (or, if <by_source>, comes from) the excluded blocks of this family. */
 static enum tulle_err
 return_cidrs(struct plan *p, struct plan_chain *c, const struct steering *s, bool by_source)
@@ -279,7 +303,7 @@ plan_guards(struct plan *p, const struct steering *s, bool steered)
 		c = add_chain(p, TABLE_FILTER, CHAIN_GUARD_IN, "INPUT", true);
 		e = inbound_exceptions(p, c, s);
 		if (e == TULLE_OK)
-			e = add_rule(p, c, reset);
+			e = steered ? at_inbound_ports(p, c, s, reset) : add_rule(p, c, reset);
 	}
 	return e;
 }
@@ -307,7 +331,7 @@ plan_capture(struct plan *p, const struct steering *s)
 		e = inbound_exceptions(p, c, s);
 		redirect.to_port = s->inbound_port;
 		if (e == TULLE_OK)
-			e = add_rule(p, c, redirect);
+			e = at_inbound_ports(p, c, s, redirect);
 	}
 	return e;
 }
@@ -316,8 +340,11 @@ static enum tulle_err
 check_input(const struct steering *s)
 {
 	if (s->ports_n > STEERING_EXCLUDE_MAX || s->cidrs_n > STEERING_EXCLUDE_MAX || s->uids_n > STEERING_EXCLUDE_MAX ||
-	    s->own_uids_n > STEERING_OWN_UIDS)
+	    s->inbound_ports_n > STEERING_EXCLUDE_MAX || s->own_uids_n > STEERING_OWN_UIDS)
 		return TULLE_ELIMIT;
+	for (size_t i = 0; i < s->inbound_ports_n; i++)
+		if (s->inbound_ports[i] == 0 || s->inbound_ports[i] > UINT16_MAX)
+			return TULLE_EINVAL;
 	for (size_t i = 0; i < s->ports_n; i++)
 		if (s->ports[i] == 0 || s->ports[i] > UINT16_MAX)
 			return TULLE_EINVAL;

@@ -70,7 +70,7 @@ render_rule(const struct rule *r, char out[RULE_TEXT])
 	if (r->ports_n > 0)
 		put_ports(&l, r);
 	if (r->first_packet)
-		put(&l, "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN");
+		put(&l, "%s-m tcp --tcp-flags FIN,SYN,RST,ACK SYN", r->ports_n > 0 ? "" : "-p tcp ");
 	if (r->by_uid)
 		put(&l, "-m owner --uid-owner %u", r->uid);
 	if (r->to_others)

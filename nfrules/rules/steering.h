@@ -31,6 +31,10 @@ struct steering {
 	uint32_t own_uids[STEERING_OWN_UIDS]; /* Tulle's daemons: never captured */
 	size_t own_uids_n;
 
+	/* TCP destination ports that are captured inbound, 1 to 65535; none: all.  Lent, in any order, with repetitions. */
+	const uint32_t *inbound_ports;
+	size_t inbound_ports_n;
+
 	/* Exclusions; each list is lent and may be in any order, with repetitions. */
 	const uint32_t *uids; /* of programs: outbound */
 	size_t uids_n;

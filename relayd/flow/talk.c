@@ -73,8 +73,12 @@ talks_free(struct talks *t)
 
 	if (t == NULL)
 		return NULL;
-	HASH_ITER(hh, t->table, k, next)
-		forget(t, k);
+	k = t->table;
+	HASH_CLEAR(hh, t->table); /* lets go of them and leaves their chain as it is */
+	for (; k != NULL; k = next) {
+		next = k->hh.next;
+		free(k);
+	}
 	free(t);
 	return NULL;
 }

@@ -41,17 +41,23 @@ def mirror():
     return "http://deb.debian.org/debian"
 
 
-def root_file_system():
-    digest = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
+def root_file_system(more=""):
+    """A Debian 12 with PACKAGES and <more>; what comes with a service of its own does not start by itself."""
+    packages = ",".join(p for p in (PACKAGES, more) if p)
+    digest = hashlib.sha256(packages.encode()).hexdigest()[:12]
     root = CACHE / "machines" / digest
     if root.exists():
         return root
     print(f"machines: making a root file system in {root}, about half a minute", flush=True)
     fresh = root.with_name(f"{digest}.{os.getpid()}")
     fresh.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", fresh, mirror()], check=True)
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", "bookworm", fresh, mirror()], check=True)
     for verb, unit in (("enable", "systemd-networkd"), ("mask", "systemd-networkd-wait-online.service"), ("disable", "nginx")):
         subprocess.run(["chroot", fresh, "systemctl", "-q", verb, unit], check=True)
+    quiet = [u for u in ("ufw", "firewalld", "nftables", "docker.service", "docker.socket", "containerd")
+             if (fresh / "lib/systemd/system" / (u if "." in u else u + ".service")).exists()]
+    if quiet:
+        subprocess.run(["chroot", fresh, "systemctl", "-q", "disable", *quiet], check=True)
     (fresh / "etc/hostname").unlink(missing_ok=True)
     (fresh / "etc/machine-id").write_text("")
     fresh.rename(root)
@@ -80,8 +86,8 @@ class Lab:
         # Not "ip netns exec": that hides the cgroups.
         return ["nsenter", f"--net=/run/netns/{self.name}", "--", *map(str, command)]
 
-    def machine(self, name, number):
-        m = Machine(self, name, number)
+    def machine(self, name, number, packages=""):
+        m = Machine(self, name, number, root_file_system(packages))
         self.machines.append(m)
         m.start()
         return m
@@ -93,8 +99,8 @@ class Lab:
 
 
 class Machine:
-    def __init__(self, lab, name, number):
-        self.lab, self.name = lab, name
+    def __init__(self, lab, name, number, root):
+        self.lab, self.name, self.root = lab, name, root
         self.address, self.address6 = f"10.99.0.{number}", f"fd99::{number}"
         self.id = f"{lab.name}-{name}"
         self.layers = lab.path / name
@@ -113,7 +119,7 @@ class Machine:
         for g in self.groups:
             os.makedirs(g, exist_ok=True)
         script = (f"for g in {' '.join(self.groups)}; do echo $$ >$g/cgroup.procs; done; "
-                  f"mount -t overlay overlay -o lowerdir={root_file_system()},upperdir={self.layers}/up,"
+                  f"mount -t overlay overlay -o lowerdir={self.root},upperdir={self.layers}/up,"
                   f"workdir={self.layers}/work {self.top} && exec " + " ".join(self.lab.enter(
                       "systemd-nspawn", "-q", "-D", self.top, "--boot", "-M", self.name, f"--hostname={self.name}",
                       "--register=no", "--keep-unit", f"--network-bridge={self.lab.bridge}", "--resolv-conf=off",
@@ -169,6 +175,8 @@ class Machine:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        # A process that was started inside from outside may hold the machine's network for a moment longer.
+        subprocess.run(["ip", "-n", self.lab.name, "link", "del", f"vb-{self.name}"], check=False, capture_output=True)
 
     def destroy(self):
         if self.process is not None and self.process.poll() is None:

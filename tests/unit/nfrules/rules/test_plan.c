@@ -204,6 +204,45 @@ START_TEST(many_ports_are_split_over_rules)
 }
 END_TEST
 
+START_TEST(only_the_named_ports_are_captured_inbound)
+{
+	static const uint32_t few[] = { 443, 80, 443 };
+	uint32_t many[17];
+	struct steering s = ordinary();
+	struct ruleset *r;
+	const struct ruleset_chain *c;
+
+	s.fail_closed = true;
+	s.inbound_ports = few;
+	s.inbound_ports_n = 3;
+	r = rendered(&s, AF_INET);
+	c = chain(r, TABLE_NAT, CHAIN_IN);
+	ck_assert_str_eq(c->rules[c->n - 1],
+	    "-p tcp -m multiport --dports 80,443 -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j REDIRECT --to-ports 15006");
+	ck_assert_uint_eq(c->n, 4);
+	c = chain(r, TABLE_FILTER, CHAIN_GUARD_IN); /* what is not captured must not be reset for it */
+	ck_assert_str_eq(c->rules[c->n - 1], "-p tcp -m multiport --dports 80,443 -m tcp --tcp-flags FIN,SYN,RST,ACK SYN "
+	                                     "-m conntrack ! --ctstate DNAT -j REJECT --reject-with tcp-reset");
+	c = chain(r, TABLE_NAT, CHAIN_OUT);
+	ck_assert_int_ge(at(c, "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j REDIRECT --to-ports 15001"), 0);
+	ruleset_free(r);
+
+	for (uint32_t i = 0; i < 17; i++)
+		many[i] = 17 - i;
+	s.inbound_ports = many;
+	s.inbound_ports_n = 17;
+	r = rendered(&s, AF_INET6);
+	c = chain(r, TABLE_NAT, CHAIN_IN);
+	ck_assert_str_eq(c->rules[c->n - 1],
+	    "-p tcp -m multiport --dports 16,17 -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j REDIRECT --to-ports 15006");
+	ck_assert_int_ge(at(c, "-p tcp -m multiport --dports 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15 -m tcp "
+	                       "--tcp-flags FIN,SYN,RST,ACK SYN -j REDIRECT --to-ports 15006"), 0);
+	ruleset_free(r);
+	many[3] = 0;
+	ck_assert_int_eq(plan_make(&(struct plan *){ NULL }, &s, AF_INET), TULLE_EINVAL);
+}
+END_TEST
+
 START_TEST(every_rule_that_steers_takes_a_first_packet_only)
 {
 	struct steering s = ordinary();
@@ -335,6 +374,7 @@ END_TEST
 
 UNIT_MAIN("plan", the_ordinary_plan_reads_like_this, jumps_of_the_capture_come_first_and_the_anchor_anywhere,
     ipv6_has_its_own_addresses, exclusions_are_sorted_and_each_stands_once, the_order_of_the_input_does_not_matter,
-    many_ports_are_split_over_rules, every_rule_that_steers_takes_a_first_packet_only,
+    many_ports_are_split_over_rules, only_the_named_ports_are_captured_inbound,
+    every_rule_that_steers_takes_a_first_packet_only,
     the_guard_has_the_exceptions_of_the_capture, ipv6_can_be_off_or_rejected, nothing_to_capture_leaves_only_the_anchor,
     input_that_makes_no_plan_is_refused, the_longest_lists_make_a_plan)
