@@ -35,7 +35,7 @@ read_status(struct uninject *u, const struct pod *p, json_t **ret)
 	if (*ret != NULL)
 		return TULLE_OK;
 	problem_error(u->problems, n->place, pod_field(field, p, "metadata.annotations[\"%s\"]", STATUS_KEY),
-	    "is not what tulle inject writes; take the containers " "tulle and tulle-init out by hand, and this annotation");
+	    "is not what tulle inject writes; take the containers tulle and tulle-init out by hand, and this annotation");
 	return TULLE_EINVAL;
 }
 
@@ -121,7 +121,7 @@ uninject_text(struct buf *out, struct buf *notes, struct inject_done *ret, const
 
 	u.edits = edits_new(&u.arena, data, len);
 	e = tree_parse(&t, &u.arena, name, data, len, problems);
-	for (size_t i = 0; i < t.n && e == TULLE_OK; i++)
+	for (size_t i = 0; t.documents != NULL && i < t.n && e == TULLE_OK; i++)
 		e = document(&u, &t.documents[i], i + 1 < t.n ? &t.documents[i + 1] : NULL);
 	if (e == TULLE_OK)
 		e = edits_sort(&u.edits, 0);
