@@ -7,6 +7,13 @@
 
 #include "base/cleanup.h"
 
+/* What tulle-sidecar(8) takes. */
+#define TABLE_MAX (64u << 10) /* bytes */
+#define ENTRIES_MAX 256
+#define HEADERS_MAX 32
+#define SERVICE_MAX 127
+#define TIMEOUT_MAX 300
+
 static const struct probe_name {
 	const char *field, *path;
 } probe_names[] = { { "livenessProbe", "livez" }, { "readinessProbe", "readyz" }, { "startupProbe", "startupz" } };
@@ -52,14 +59,72 @@ port_of(struct rewrite *w, struct node *port)
 	return 0;
 }
 
+/* As kubelet writes a path into a request: what is no plain character becomes its code. */
+static json_t *
+coded_path(const char *path)
+{
+	struct buf b = buf_new(3 * strlen(path) + 1);
+	enum tulle_err e = TULLE_OK;
+	json_t *out = NULL;
+
+	for (; *path != '\0' && e == TULLE_OK; path++)
+		e = *path > ' ' && *path <= '~' ? buf_append(&b, path, 1) : buf_printf(&b, "%%%02X", (unsigned char)*path);
+	if (e == TULLE_OK)
+		out = json_stringn(buf_len(&b) > 0 ? (const char *)buf_head(&b) : "", buf_len(&b));
+	buf_free(&b);
+	return out;
+}
+
+/* No field is null: what says nothing is not there. */
+static void
+drop_nulls(json_t *o)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe (o, next, key, value)
+		if (json_is_null(value))
+			(void)json_object_del(o, key);
+}
+
+/* Makes a handler such as tulle-sidecar(8) takes of one such as kubelet does.  NULL, or what it will not take. */
+static const char *
+fit_handler(json_t *h)
+{
+	const char *path, *service;
+	json_t *headers, *one;
+	size_t i;
+
+	drop_nulls(h);
+	headers = json_object_get(h, "httpHeaders");
+	path = json_string_value(json_object_get(h, "path"));
+	service = json_string_value(json_object_get(h, "service"));
+	if (path != NULL && json_object_set_new(h, "path", coded_path(path)) != 0)
+		return "out of memory";
+	if (service != NULL && strlen(service) > SERVICE_MAX)
+		return "service is longer than 127 bytes, which the sidecar does not take";
+	if (json_array_size(headers) > HEADERS_MAX)
+		return "has more than 32 httpHeaders, which the sidecar does not take";
+	json_array_foreach (headers, i, one) {
+		if (!json_is_object(one) || !json_is_string(json_object_get(one, "name")))
+			return "httpHeaders needs a list of names and values";
+		drop_nulls(one);
+		if (json_object_get(one, "value") == NULL)
+			(void)json_object_set_new(one, "value", json_string(""));
+	}
+	return NULL;
+}
+
 /* What the sidecar has to do: the handler with its port as a number, and how long it may take. */
 static enum tulle_err
 table_entry(struct rewrite *w, struct node *probe, const char *handler, json_t *was, const char *path)
 {
 	struct node *value = node_get(probe, handler), *port = node_get(value, "port");
 	int64_t number = port_of(w, port), timeout = 1;
+	json_t *entry, *copy;
+	const char *why;
 	char rest[40];
-	json_t *entry;
 
 	(void)snprintf(rest, sizeof(rest), ".%s.port", handler);
 	if (port == NULL)
@@ -68,7 +133,16 @@ table_entry(struct rewrite *w, struct node *probe, const char *handler, json_t *
 		return wrong(w, port, rest, "is neither a port from 1 to 65535 nor the name of a port of this container");
 	if (!node_int(node_get(probe, "timeoutSeconds"), &timeout) || timeout < 1)
 		timeout = 1;
-	entry = json_pack("{s:o, s:I}", handler, json_deep_copy(was), "timeoutSeconds", (json_int_t)timeout);
+	if (timeout > TIMEOUT_MAX)
+		timeout = TIMEOUT_MAX; /* kubelet's own is as it was */
+	copy = json_deep_copy(was);
+	why = fit_handler(copy);
+	if (why != NULL) {
+		json_decref(copy);
+		(void)snprintf(rest, sizeof(rest), ".%s", handler);
+		return wrong(w, value, rest, why);
+	}
+	entry = json_pack("{s:o, s:I}", handler, copy, "timeoutSeconds", (json_int_t)timeout);
 	if (entry == NULL || json_object_set_new(json_object_get(entry, handler), "port", json_integer(number)) != 0 ||
 	    json_object_set(w->out.table, path, entry) != 0) {
 		json_decref(entry);
@@ -188,6 +262,23 @@ rewrite_container(struct rewrite *w, struct node *n)
 	return e == TULLE_OK && w->problems->errors > errors ? TULLE_EINVAL : e;
 }
 
+/* All of them go into one variable. */
+static enum tulle_err
+check_size(struct rewrite *w)
+{
+	char AUTO_FREE *text = json_dumps(w->out.table, JSON_COMPACT | JSON_ENSURE_ASCII);
+	char field[POD_FIELD];
+
+	if (text == NULL)
+		return TULLE_ENOMEM;
+	if (json_object_size(w->out.table) <= ENTRIES_MAX && strlen(text) <= TABLE_MAX)
+		return TULLE_OK;
+	problem_error(w->problems, w->pod->spec->place, pod_field(field, w->pod, "spec"),
+	    "has more than %d probes over the network, or more than %u KiB of them, which the sidecar does not take", ENTRIES_MAX,
+	    TABLE_MAX >> 10);
+	return TULLE_EINVAL;
+}
+
 enum tulle_err
 probes_rewrite(struct probes *ret, const struct pod *p, struct edits *ed, struct problems *problems)
 {
@@ -211,6 +302,8 @@ probes_rewrite(struct probes *ret, const struct pod *p, struct edits *ed, struct
 	}
 	if (e == TULLE_OK && problems->errors > errors)
 		e = TULLE_EINVAL;
+	if (e == TULLE_OK)
+		e = check_size(&w);
 	if (e == TULLE_OK)
 		*ret = w.out;
 	else

@@ -286,6 +286,27 @@ START_TEST(bounds_are_told_and_hold)
 }
 END_TEST
 
+START_TEST(the_table_of_probes_is_one_that_the_sidecar_takes)
+{
+	char *text = malloc(200000), *p;
+
+	ck_assert_ptr_nonnull(text);
+	good(POD "spec:\n  containers:\n  - name: a\n    livenessProbe:\n      timeoutSeconds: 1000\n      httpGet: {port: 80, path: \"/a b\xc3\xa4\", scheme: ~, host: , "
+	         "httpHeaders: [{name: A}]}\n",
+	    "{\"/app-health/a/livez\":{\"httpGet\":{\"port\":80,\"path\":\"/a%20b%C3%A4\",\"httpHeaders\":[{\"name\":\"A\",\"value\":\"\"}]},\"timeoutSeconds\":300}}");
+	p = text + sprintf(text, POD "spec:\n  containers:\n  - name: a\n    livenessProbe:\n      httpGet: {port: 80, httpHeaders: [");
+	for (int i = 0; i < 33; i++)
+		p += sprintf(p, "{name: A%d, value: b},", i);
+	(void)sprintf(p, "]}\n");
+	bad(text, false, "m.yaml:8:16: spec.containers[0].livenessProbe.httpGet: has more than 32 httpHeaders");
+	p = text + sprintf(text, POD "spec:\n  containers:\n");
+	for (int i = 0; i < 257; i++)
+		p += sprintf(p, "  - {name: a%d, livenessProbe: {tcpSocket: {port: 80}}}\n", i);
+	bad(text, false, "more than 256 probes");
+	free(text);
+}
+END_TEST
+
 /* Ten levels of ten aliases each: 10^10 values, if anybody followed them. */
 START_TEST(aliases_that_stand_for_very_much_cost_nothing)
 {
@@ -355,7 +376,7 @@ main(void)
 		nothing_where_a_list_or_mapping_could_be_gets_one, documents_may_be_marked_closed_and_directed,
 		block_scalars_keep_every_line_break, the_end_may_have_no_line_break, keys_may_have_quotes_anchors_and_tags,
 		probes_behind_aliases_are_written_out, what_merge_keys_bring_is_seen, numbers_and_booleans_are_read_as_kubectl_reads_them,
-		what_is_not_yaml_is_told_with_its_line, bounds_are_told_and_hold, aliases_that_stand_for_very_much_cost_nothing,
+		what_is_not_yaml_is_told_with_its_line, bounds_are_told_and_hold, the_table_of_probes_is_one_that_the_sidecar_takes, aliases_that_stand_for_very_much_cost_nothing,
 		a_large_manifest_is_done_in_no_time, a_status_that_says_nonsense_is_refused_or_does_no_harm };
 	Suite *suite = suite_create("texts");
 	TCase *tc = tcase_create("texts");
