@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -49,5 +50,16 @@ print_lifetime(int64_t seconds, char out[32])
 		(void)snprintf(out, 32, "%" PRId64 " minutes", seconds / 60);
 	else
 		(void)snprintf(out, 32, "%" PRId64 " s", seconds);
+	return out;
+}
+
+const char *
+print_time(int64_t at, char out[PRINT_TIME])
+{
+	time_t t = (time_t)at;
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL || strftime(out, PRINT_TIME, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		(void)snprintf(out, PRINT_TIME, "?");
 	return out;
 }

@@ -21,4 +21,9 @@ void print_json(const json_t *o);
 /* "3 days", "14 hours", "5 minutes", "90 s".  Returns <out>. */
 const char *print_lifetime(int64_t seconds, char out[32]);
 
+#define PRINT_TIME 32
+
+/* "2026-11-24T16:00:00Z" of seconds since the epoch; "?" if there is no such year.  Returns <out>. */
+const char *print_time(int64_t at, char out[PRINT_TIME]);
+
 #endif

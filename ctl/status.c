@@ -24,18 +24,22 @@ static int
 show(const struct answers *a)
 {
 	struct report r = { .items = NULL };
+	struct listeners l;
 	int status;
+
+	listeners_read(&l);
 
 	look_certd(&r, a);
 	look_relayd(&r, a);
 	look_manifests(&r, a);
-	look_services(&r, a);
+	look_services(&r, a, &l);
 	look_traffic(&r, a);
 	look_rules(&r, a);
 	look_telemetry(&r, a);
 	report_print(&r);
 	status = report_status(&r);
 	report_free(&r);
+	listeners_free(&l);
 	return status;
 }
 

@@ -53,6 +53,7 @@ struct relay {
 	bool draining;
 	int status;
 	struct msg msg;                   /* scratch: 64 KiB */
+	int64_t in_force_since; /* when this process took the configuration; seconds since the epoch */
 };
 
 static void
@@ -115,6 +116,7 @@ put_in_force(struct relay *r)
 {
 	const struct snapshot *s = r->loader.snapshot;
 
+	r->in_force_since = clock_wall_sec();
 	events_set(r->counters, COUNT_CONFIG_VERSION, s->generation);
 	for (unsigned int i = 0; i < r->nworkers; i++)
 		worker_configure(r->workers[i], s);
@@ -264,8 +266,8 @@ send_report(void *arg, uint64_t id, json_t *workers)
 	if (r->start->config->identity.default_name != NULL)
 		(void)json_object_set_new(doc, "identity_default", json_string(r->start->config->identity.default_name));
 	if (s != NULL)
-		(void)json_object_set_new(doc, "config", json_pack("{s:I, s:s, s:i, s:i, s:i, s:o}", "generation",
-		    (json_int_t)s->generation, "revision", s->revision, "workloads", (int)s->n_workloads, "endpoints",
+		(void)json_object_set_new(doc, "config", json_pack("{s:I, s:s, s:I, s:i, s:i, s:i, s:o}", "generation",
+		    (json_int_t)s->generation, "revision", s->revision, "since", (json_int_t)r->in_force_since, "workloads", (int)s->n_workloads, "endpoints",
 		    (int)s->n_endpoints, "policies", (int)s->n_policies, "services", report_services(s)));
 	(void)json_object_set_new(doc, "process", own_process_json(&r->self));
 	text = json_dumps(doc, JSON_COMPACT);

@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 
+#define LOCAL_TOLD 4 /* endpoints of a port on this host: it is hardly ever more than one of each family */
+
 /* ---- status ----------------------------------------------------------------- */
 
 struct report {
@@ -136,15 +138,21 @@ report_services(const struct snapshot *s)
 		json_t *ports = json_array();
 
 		for (size_t p = 0; p < v->n_ports; p++) {
+			json_t *local = json_array();
 			size_t meshed = 0, resting = 0;
 
 			for (size_t k = 0; k < v->ports[p].n_endpoints; k++) {
+				char text[ADDR_TEXT];
+
+				if (v->ports[p].endpoints[k]->local && json_array_size(local) < LOCAL_TOLD)
+					(void)json_array_append_new(local, json_string(addr_format(&v->ports[p].endpoints[k]->addr, text)));
 				meshed += v->ports[p].endpoints[k]->meshed;
 				resting += atomic_load_explicit(&v->ports[p].endpoints[k]->state->rest_until_ms,
 				               memory_order_relaxed) > clock_mono_ms();
 			}
-			(void)json_array_append_new(ports, json_pack("{s:i, s:i, s:i, s:i}", "port", (int)v->ports[p].port,
-			    "endpoints", (int)v->ports[p].n_endpoints, "meshed", (int)meshed, "resting", (int)resting));
+			(void)json_array_append_new(ports, json_pack("{s:i, s:i, s:i, s:i, s:o}", "port", (int)v->ports[p].port,
+			    "endpoints", (int)v->ports[p].n_endpoints, "meshed", (int)meshed, "resting", (int)resting, "local",
+			    local));
 		}
 		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:o}", "namespace", v->namespace, "name", v->name, "ports",
 		    ports));

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "doctor/listeners.h"
+#include "look/listeners.h"
 #include "look/look.h"
 #include "manifest/host.h"
 #include "manifest/snapshot.h"

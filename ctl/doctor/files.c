@@ -16,6 +16,7 @@
 #include "generation/generation.h"
 #include "manifest/identities.h"
 #include "manifests.h"
+#include "print.h"
 
 #define SHOWN 10 /* problems in words; tulle check has the rest */
 #define ROOM_LOW (64u << 20)  /* bytes: a store, a last good configuration and their copies fit many times */
@@ -130,12 +131,9 @@ compare_in_force(struct doctor *d, const struct manifest_files *files)
 {
 	const json_t *config = json_object_get(json_object_get(d->answers.status[RELAYD], "relay"), "config");
 	const char *in_force = answer_text(config, "revision", NULL);
-	char when[32] = "";
-	time_t at = newest(files);
-	struct tm tm;
+	char when[PRINT_TIME];
 
-	if (gmtime_r(&at, &tm) != NULL)
-		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	(void)print_time(newest(files), when);
 	if (in_force != NULL && strcmp(in_force, d->mine->revision) != 0)
 		report_add(&d->report, WARNING, "manifests", "%s was changed (revision %s, %s) and is not in force: the relay has "
 		    "revision %s; tulle reload", manifests_follow() ? "what the authority published" : "mesh.d", d->mine->revision, when,

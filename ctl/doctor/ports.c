@@ -18,6 +18,8 @@ look_at(struct doctor *d, uint32_t port, enum daemon which, const char *field, b
 		report_add(&d->report, BROKEN, "ports", "nobody listens at port %u (%s): tulle-%s should; its log says why not", port,
 		    field, daemon_name(which));
 		*good = false;
+	} else if (l->pid == 1) {
+		return; /* systemd keeps it for the daemon, which is on its way or has been said to be missing */
 	} else if (l->comm[0] != '\0' && strncmp(l->comm, program, strlen(l->comm)) != 0) {
 		report_add(&d->report, BROKEN, "ports", "port %u (%s) is taken by %s (pid %d): tulle-%s cannot have it; stop that "
 		    "program, or give another number in tulle.yaml", port, field, l->comm, (int)l->pid, daemon_name(which));

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/paths.h"
 #include "doctor/doctor.h"
 #include "outside.h"
+#include "print.h"
 
 #define DUMP_MAX (8u << 20)
 #define DIFFERENCES_SHOWN 4
@@ -76,12 +76,9 @@ jumps_are_missing(const json_t *differences)
 static void
 say_flushed(struct doctor *d, int64_t at)
 {
-	char when[32] = "", who[160];
-	time_t t = (time_t)at;
-	struct tm tm;
+	char when[PRINT_TIME], who[160];
 
-	if (gmtime_r(&t, &tm) != NULL)
-		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	(void)print_time(at, when);
 	name_makers(who, sizeof(who));
 	report_add(&d->report, BROKEN, "rules", "flushed: tulle-nfrules put the rules in place at %s, and something else has taken "
 	    "%s away since (nft flush ruleset, iptables -F, a restart of another firewall)%s%s: nothing is captured that they "

@@ -3,7 +3,7 @@
 #ifndef TULLE_CTL_DOCTOR_VERDICT_H
 #define TULLE_CTL_DOCTOR_VERDICT_H
 
-#include "doctor/listeners.h"
+#include "look/listeners.h"
 #include "doctor/probe.h"
 #include "look/report.h"
 

@@ -43,7 +43,9 @@ show_member(struct report *r, const json_t *m)
 
 	show_clock(r, m);
 	if (!json_is_true(json_object_get(m, "joined"))) {
-		if (*join_failure != '\0')
+		if (json_is_true(json_object_get(m, "by_itself")) && *failure != '\0')
+			report_add(r, BROKEN, "join", "this host joins by itself, and fails: %s", failure);
+		else if (*join_failure != '\0')
 			report_add(r, BROKEN, "join", "the last tulle join failed: %s", join_failure);
 		return;
 	}

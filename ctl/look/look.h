@@ -8,6 +8,7 @@
 #define TULLE_CTL_LOOK_LOOK_H
 
 #include "look/answers.h"
+#include "look/listeners.h"
 #include "look/report.h"
 
 /* certd: state, certificates that are not renewed, this host as a member, its clock. */
@@ -19,8 +20,8 @@ void look_relayd(struct report *r, const struct answers *a);
 /* Which manifests are in force, and are they those that were written last. */
 void look_manifests(struct report *r, const struct answers *a);
 
-/* Every service with its endpoints. */
-void look_services(struct report *r, const struct answers *a);
+/* Every service with its endpoints; where one is on this host, does its application listen?  <l>: who does. */
+void look_services(struct report *r, const struct answers *a, const struct listeners *l);
 
 /* Connections and tunnels, and the connections that failed lately. */
 void look_traffic(struct report *r, const struct answers *a);

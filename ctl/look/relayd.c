@@ -108,6 +108,7 @@ look_manifests(struct report *r, const struct answers *a)
 	const char *error = answer_text(a->status[RELAYD], "last_error", "");
 	const char *last_good = answer_text(a->status[RELAYD], "last_good", NULL);
 	char origin[MANIFESTS_TEXT];
+	char when[PRINT_TIME];
 
 	if (a->status[CERTD] != NULL || a->status[RELAYD] != NULL)
 		report_add(r, manifests_origin(origin, a->status[CERTD], a->status[RELAYD]) ? WELL : WARNING, "manifests", "%s", origin);
@@ -122,6 +123,7 @@ look_manifests(struct report *r, const struct answers *a)
 	else if (*error != '\0')
 		report_add(r, BROKEN, "manifests", "the newest files were refused, the old ones are in force: %s", error);
 	if (config != NULL)
-		report_add(r, WELL, "manifests", "revision %s, %" JSON_INTEGER_FORMAT " endpoints, %" JSON_INTEGER_FORMAT " policies",
-		    answer_text(config, "revision", "?"), answer_num(config, "endpoints"), answer_num(config, "policies"));
+		report_add(r, WELL, "manifests", "revision %s, in force since %s, %" JSON_INTEGER_FORMAT " endpoints, %" JSON_INTEGER_FORMAT
+		    " policies", answer_text(config, "revision", "?"), print_time(answer_num(config, "since"), when),
+		    answer_num(config, "endpoints"), answer_num(config, "policies"));
 }

@@ -78,8 +78,22 @@ show_failures(struct report *r, const json_t *relay, const char *way)
 	json_decref(seen);
 }
 
+/* Of those endpoints of a port that are on this host, the first at which nobody listens; NULL: none. */
+static const char *
+find_unheard(const json_t *port, const struct listeners *l)
+{
+	const json_t *one;
+	struct addr at;
+	size_t i;
+
+	json_array_foreach(json_object_get(port, "local"), i, one)
+		if (addr_parse(&at, json_string_value(one)) == TULLE_OK && listeners_at(l, &at) == NULL)
+			return json_string_value(one);
+	return NULL;
+}
+
 void
-look_services(struct report *r, const struct answers *a)
+look_services(struct report *r, const struct answers *a, const struct listeners *l)
 {
 	const json_t *config = json_object_get(json_object_get(a->status[RELAYD], "relay"), "config"), *s, *port;
 	size_t i, k;
@@ -87,14 +101,18 @@ look_services(struct report *r, const struct answers *a)
 	json_array_foreach(json_object_get(config, "services"), i, s) {
 		json_array_foreach(json_object_get(s, "ports"), k, port) {
 			json_int_t n = answer_num(port, "endpoints"), resting = answer_num(port, "resting");
+			const char *unheard = find_unheard(port, l);
+			bool here = json_array_size(json_object_get(port, "local")) > 0;
 
-			report_add(r, n == 0 || resting == n ? WARNING : WELL, "service", "%s/%s:%" JSON_INTEGER_FORMAT ": %"
-			    JSON_INTEGER_FORMAT " endpoints, %" JSON_INTEGER_FORMAT " meshed, %" JSON_INTEGER_FORMAT " resting%s",
+			report_add(r, n == 0 || resting == n || unheard != NULL ? WARNING : WELL, "service", "%s/%s:%" JSON_INTEGER_FORMAT ": %"
+			    JSON_INTEGER_FORMAT " endpoints, %" JSON_INTEGER_FORMAT " meshed, %" JSON_INTEGER_FORMAT " resting%s%s%s",
 			    answer_text(s, "namespace", "?"), answer_text(s, "name", "?"), answer_num(port, "port"), n,
 			    answer_num(port, "meshed"), resting,
 			    n == 0         ? ": no WorkloadEntry or EndpointSlice matches it"
 			    : resting == n ? ": none could be reached lately, tulle doctor says why"
-			                   : "");
+			                   : "",
+			    unheard != NULL ? ": nobody listens here at " : here ? "; the application here listens" : "",
+			    unheard != NULL ? unheard : "");
 		}
 	}
 }

@@ -2,7 +2,7 @@
 /* /proc/net/tcp and tcp6 as the kernel writes them, and who would take a connection. */
 #include <string.h>
 
-#include "doctor/listeners.h"
+#include "look/listeners.h"
 #include "unit.h"
 
 static const char tcp4[] =

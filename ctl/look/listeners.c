@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "doctor/listeners.h"
+#include "look/listeners.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -93,7 +93,8 @@ look_at_process(struct listeners *l, const char *pid)
 			char AUTO_FREE *comm = NULL;
 			size_t len;
 
-			if (s->inode != inode || s->pid != 0)
+			/* systemd keeps sockets for the units that it hands them to: the program that it is for says more. */
+			if (s->inode != inode || s->pid > 1)
 				continue;
 			s->pid = (pid_t)strtol(pid, NULL, 10);
 			(void)snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* listeners.h - who listens on this host: /proc/net/tcp and tcp6, and whose sockets those are. */
-#ifndef TULLE_CTL_DOCTOR_LISTENERS_H
-#define TULLE_CTL_DOCTOR_LISTENERS_H
+#ifndef TULLE_CTL_LOOK_LISTENERS_H
+#define TULLE_CTL_LOOK_LISTENERS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@ struct listener {
 	struct addr at;   /* any-address: everywhere */
 	uint32_t uid;     /* who made it */
 	uint64_t inode;
-	pid_t pid;        /* a process that has it open; 0: not known (that takes root) */
+	pid_t pid;        /* a process that has it open, 1 only if no other has; 0: not known (that takes root) */
 	char comm[16];    /* its name; "" if not known */
 };
 
