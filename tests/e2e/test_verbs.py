@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The verbs of `tulle` by which an authority is run: tokens, members, renewals."""
 import json
+import os
 import re
 import socket
 
@@ -142,3 +143,38 @@ def test_without_certd_each_verb_says_how_to_start_it(world):
     h = world.host("solo")
     for verb in (("member",), ("renew",), ("token", "--list")):
         no(h.tulle(*verb), "tulle-certd is not running")
+
+
+def test_join_writes_the_trust_domain_that_init_left_open(world, authority):
+    """tulle init --member without --trust-domain cannot know it; the users of the test are put in by hand."""
+    h = world.host("later", "source: fleet")
+    os.unlink(h.path("etc/tulle/tulle.yaml"))
+    ok(h.tulle("init", "--member", "--default", "default/later"))
+    made = read(h, "tulle.yaml")
+    assert "# trustDomain: mesh.example" in made and "manifests: {source: authority}" in made
+    users = ", ".join(f'{k}: "{v}"' for k, v in certd.UID.items())
+    h.write("tulle.yaml", made + f"users: {{{users}}}\n")
+    h.start()
+    said = ok(h.tulle("join", authority.token("default/later")))
+    assert "manifests: those that the authority publishes (manifests.source: authority)" in said
+    now = read(h, "tulle.yaml")
+    assert f"\ntrustDomain: {certd.DOMAIN}\n" in now and "mesh.example" not in now
+    assert now.endswith(f"users: {{{users}}}\n"), "what somebody added stays"
+    ok(h.tulle("reload", "certd"))
+
+
+def test_join_says_what_a_written_tulle_yaml_lacks(world, authority):
+    h = world.host("written", "source: fleet, default: ns/default/sa/written")
+    h.configure("source: fleet, default: ns/default/sa/written", domain="")
+    before = read(h, "tulle.yaml")
+    h.start()
+    done = h.tulle("join", authority.token("default/written"))
+    assert done.returncode == 0
+    assert f'names no trust domain; this host is of "{certd.DOMAIN}" now: write trustDomain: {certd.DOMAIN} there' in done.stderr
+    assert "write manifests: {source: authority} into tulle.yaml" in done.stdout
+    assert read(h, "tulle.yaml") == before
+
+
+def read(host, name):
+    with open(host.path("etc/tulle", name), encoding="utf-8") as f:
+        return f.read()

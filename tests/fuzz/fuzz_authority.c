@@ -1,7 +1,7 @@
 /* fuzz-links: certd */
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What hosts ask of the authority: Join, Renew and Sign, on a connection with
+ * What hosts ask of the authority: Join, Renew, Sign and Manifests, on a connection with
  * a node's certificate or without one.  The TLS sessions, the store and the
  * CA are real; the gRPC server is this file, and the limits are off.
  *
@@ -9,8 +9,9 @@
  * field of it that is empty and needs a secret (request, token, proof,
  * voucher) is filled with the right one, so that what lies behind the checks
  * is reached too; what is filled is what may make a call succeed.
- * Invariants: every call ends once; nobody joins without the proof, renews
- * without certificate or voucher, gets a certificate but for its account.
+ * Invariants: every call ends once, or is one for manifests that is held; nobody joins without the proof, renews
+ * without certificate or voucher, gets a certificate but for its account, or
+ * manifests without being a member.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,8 @@ struct grpc_call {
 	unsigned int finished;
 	enum grpc_status status;
 	struct buf sent;
+	void *data;
+	void (*on_sent)(void *arg, struct grpc_call *call);
 };
 
 static struct loop *loop;
@@ -133,6 +136,25 @@ grpc_send(struct grpc_call *call, const void *p, size_t n)
 }
 
 void
+grpc_call_set_data(struct grpc_call *call, void *data)
+{
+	call->data = data;
+}
+
+void *
+grpc_call_data(const struct grpc_call *call)
+{
+	return call->data;
+}
+
+void
+grpc_call_on_sent(struct grpc_call *call, void (*on_sent)(void *arg, struct grpc_call *call))
+{
+	CHECK(buf_len(&call->sent) > 0);
+	call->on_sent = on_sent;
+}
+
+void
 grpc_finish(struct grpc_call *call, enum grpc_status status, const char *message)
 {
 	CHECK(message != NULL);
@@ -154,10 +176,21 @@ call(const char *name, struct tls_session *session, const uint8_t *p, size_t n)
 	struct grpc_call c = { .session = session, .sent = buf_new(4 << 20) };
 	char path[64];
 
+	c.status = GRPC_UNKNOWN;
+
 	(void)snprintf(path, sizeof(path), "/tulle.v1.Authority/%s", name);
 	for (const struct grpc_method *m = methods; m->path != NULL; m++)
-		if (strcmp(m->path, path) == 0)
+		if (strcmp(m->path, path) == 0) {
 			m->run(methods_arg, &c, p, n);
+			if (c.on_sent != NULL)
+				c.on_sent(methods_arg, &c);
+			if (c.finished == 0 && m->ended != NULL) { /* held, until the client has had enough */
+				CHECK(buf_len(&c.sent) == 0);
+				m->ended(methods_arg, &c);
+				c.finished = 1;
+				c.status = GRPC_CANCELLED;
+			}
+		}
 	CHECK(c.finished == 1);
 	CHECK(c.status == GRPC_OK || buf_len(&c.sent) == 0);
 	return c;
@@ -285,6 +318,8 @@ set_up(void)
 	struct trust *trust;
 	struct tls_context *client;
 	struct der roots;
+	char why[GENERATION_WHY];
+	bool changed;
 
 	log_set_threshold(LOG_LVL_ERROR + 1);
 	CHECK(mkdtemp(dir) != NULL);
@@ -295,6 +330,8 @@ set_up(void)
 	(void)authority_advance(authority, 86400, clock_wall_sec());
 	CHECK(addr_parse(&at, "127.0.0.1:1") == TULLE_OK);
 	at.port = 0;
+	CHECK(publish_open(&published, store, authority, dir, TD) == TULLE_OK);
+	CHECK(publish_files(&published, &(struct manifest_files){ .n = 0 }, 1000, &changed, why) == TULLE_OK);
 	CHECK(authority_server_new(&server, loop, &at, authority, store, NULL, TD, 86400, &published) == TULLE_OK);
 	roots = authority_roots(authority);
 	CHECK(trust_new(&trust, &(struct trust_bundle){ .td = TD, .roots = roots.p, .len = roots.len }, 1, 1) == TULLE_OK);
@@ -443,6 +480,25 @@ try_sign(const uint8_t *data, size_t size, bool as_node)
 	tulle__v1__sign_request__free_unpacked(m, NULL);
 }
 
+static void
+try_manifests(const uint8_t *data, size_t size, bool as_node)
+{
+	Tulle__V1__ManifestsRequest *m = tulle__v1__manifests_request__unpack(NULL, size, data);
+	struct grpc_call c = call("Manifests", as_node ? node : stranger, data, size);
+
+	if (m == NULL)
+		CHECK(c.status == GRPC_INVALID_ARGUMENT);
+	else if (!as_node)
+		CHECK(c.status == GRPC_PERMISSION_DENIED);
+	else if (m->number != published.number)
+		CHECK(c.status == GRPC_OK && buf_len(&c.sent) > buf_len(&published.message));
+	else
+		CHECK(c.status == GRPC_OK || c.status == GRPC_CANCELLED);
+	CHECK(buf_len(&c.sent) == 0 || as_node);
+	buf_free(&c.sent);
+	tulle__v1__manifests_request__free_unpacked(m, NULL);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -450,6 +506,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up();
 	if (size < 1)
 		return 0;
+	if (data[0] & 0x40) {
+		try_manifests(data + 1, size - 1, data[0] & 0x80);
+		return 0;
+	}
 	switch (data[0] % 3) {
 	case 0:
 		try_join(data + 1, size - 1, data[0] & 0x80);

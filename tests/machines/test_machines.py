@@ -47,10 +47,10 @@ class Mesh:
         self.client.run("tulle", "join", token)
         self.seconds = time.monotonic() - began
         self.token = token
-        for m in (self.web, self.client):
-            m.write("/etc/tulle/mesh.d/shop.yaml", manifests(self.web, self.client))
-            m.run("tulle", "check")
-            m.run("tulle", "reload")
+        # One manifest, on the authority: the other machine follows.
+        self.web.write("/etc/tulle/mesh.d/shop.yaml", manifests(self.web, self.client))
+        self.web.run("tulle", "check")
+        self.web.run("tulle", "reload")
         self.web.write("/var/www/html/index.html", PAGE)
         self.web.run("systemctl", "start", "nginx")
 
@@ -81,6 +81,35 @@ def test_two_commands_a_machine_make_a_mesh(mesh):
     outside = mesh.lab.enter("curl", "-s", "-o", "/dev/null", "-m", "3", mesh.url())
     assert subprocess.run(outside, check=False).returncode != 0
     print(f"two machines from nothing to a mesh: {mesh.seconds:.1f} s")
+
+
+def manifests_in_force(m):
+    """The number of the authority's generation, and the revision, that the relay of this machine has."""
+    relayd = json.loads(m.out("tulle", "status", "--json", check=False))["relayd"]
+    return relayd["manifests"]["number"], relayd["relay"]["config"]["revision"]
+
+
+@pytest.mark.quick
+def test_one_manifest_on_the_authority_reaches_the_other_machine(mesh):
+    def same():
+        web = json.loads(mesh.web.out("tulle", "status", "--json", check=False))["certd"]["manifests"]["published"]
+        return manifests_in_force(mesh.client) == (web["number"], web["revision"])
+    assert wait_for(same, what="the authority's manifests on the member")
+    assert mesh.client.out("ls", "/etc/tulle/mesh.d").split() == []
+    assert "source: authority" in mesh.client.out("cat", "/etc/tulle/tulle.yaml")
+    before = manifests_in_force(mesh.client)
+    mesh.web.write("/etc/tulle/mesh.d/more.yaml", "# one more file, a comment\n")
+    try:
+        mesh.web.run("tulle", "reload")
+        began = time.monotonic()
+        assert wait_for(lambda: manifests_in_force(mesh.client)[0] > before[0] and same(), what="the change")
+        print(f"a change is in force on the other machine after {time.monotonic() - began:.1f} s")
+    finally:
+        mesh.web.run("rm", "/etc/tulle/mesh.d/more.yaml")
+        mesh.web.run("tulle", "reload")
+    assert wait_for(same, what="the file gone")
+    assert mesh.client.get(mesh.url()) == "200"
+    assert "the newest" in mesh.web.out("tulle", "member")
 
 
 @pytest.mark.quick
@@ -212,7 +241,8 @@ def test_a_host_leaves_and_joins_again(mesh):
     client.run("tulle", "leave")
     assert "TULLE" not in client.out("iptables-save")
     assert client.active("tulle.target") == "inactive" and client.active("tulle-certd") == "inactive"
-    assert client.run("test", "-e", "/var/lib/tulle/certd", check=False).returncode == 1
+    for folder in ("certd", "relayd", "mesh"):
+        assert client.run("test", "-e", f"/var/lib/tulle/{folder}", check=False).returncode == 1
     web.run("tulle", "member", "forget", before)
     token = web.out("tulle", "token", "--allow", "shop/client", "--address", web.address).split()[-1]
     client.write("/root/token", token + "\n")  # as cloud-init would

@@ -434,10 +434,167 @@ START_TEST(a_stranger_gets_nothing)
 	ck_assert_int_eq(ask_as_stranger("/tulle.v1.Authority/Join", "\xff\xff", 2), GRPC_INVALID_ARGUMENT);
 	ck_assert_int_eq(ask_as_stranger("/tulle.v1.Authority/Sign", "\xff\xff", 2), GRPC_INVALID_ARGUMENT);
 	ck_assert_int_eq(ask_as_stranger("/tulle.v1.Authority/Renew", "\xff\xff", 2), GRPC_INVALID_ARGUMENT);
+	ck_assert_int_eq(ask_as_stranger("/tulle.v1.Authority/Manifests", "", 0), GRPC_PERMISSION_DENIED);
+	ck_assert_int_eq(ask_as_stranger("/tulle.v1.Authority/Manifests", "\xff\xff", 2), GRPC_INVALID_ARGUMENT);
 	ck_assert_int_eq(ask_as_stranger("/tulle.v1.Authority/None", "", 0), GRPC_UNIMPLEMENTED);
 	tear_down();
 }
 END_TEST
 
-UNIT_MAIN("certd/fleet", join_order_and_restart, a_join_that_is_refused_says_why,
+/* ---- manifests ---- */
+
+static void
+publish(const char *text)
+{
+	struct manifest_file item = { "a.yaml", text, strlen(text) };
+	char why[GENERATION_WHY];
+	bool changed;
+
+	if (w.published.path == NULL)
+		ck_assert_int_eq(publish_open(&w.published, w.store, w.authority, w.dir, TD), TULLE_OK);
+	ck_assert_int_eq(publish_files(&w.published, &(struct manifest_files){ &item, 1, strlen(text) }, clock_wall_sec(), &changed, why),
+	    TULLE_OK);
+	ck_assert(changed);
+	authority_server_published(w.server);
+}
+
+static int
+held(void)
+{
+	json_t *status = authority_server_status(w.server);
+	int n = (int)value_int(status, "manifests_held");
+
+	json_decref(status);
+	return n;
+}
+
+static void
+until_held(void)
+{
+	uint64_t end = clock_mono_ms() + 5000;
+
+	while (held() == 0) {
+		ck_assert(clock_mono_ms() < end);
+		ck_assert_int_eq(loop_tick(w.loop, 10), TULLE_OK);
+	}
+}
+
+static void
+turn(int ms)
+{
+	uint64_t end = clock_mono_ms() + (uint64_t)ms;
+
+	while (clock_mono_ms() < end)
+		ck_assert_int_eq(loop_tick(w.loop, 10), TULLE_OK);
+}
+
+START_TEST(a_member_that_follows_is_given_each_generation_at_once)
+{
+	struct token t;
+	const char *error;
+	uint64_t began;
+
+	set_up();
+	publish("one");
+	t = token();
+	join(&t);
+	turn(100);
+	ck_assert_int_eq(w.sets, 0); /* it does not follow */
+	fleet_follow(w.fleet, true);
+	until(&w.sets, 1);
+	until_held();
+	ck_assert_int_ne(fleet_manifests_heard(w.fleet, &error), 0);
+	began = clock_mono_ms();
+	publish("two");
+	until(&w.sets, 2);
+	ck_assert_uint_lt(clock_mono_ms() - began, 1000);
+	until_held();
+	ck_assert_int_eq(held(), 1);
+	/* Certificates go over the same connection meanwhile. */
+	order("spiffe://" TD "/ns/shop/sa/cart", "spiffe://" TD "/ns/shop/sa/cart");
+	until(&w.certificates, 1);
+	ck_assert_int_eq(held(), 1);
+	publish_close(&w.published);
+	tear_down();
+}
+END_TEST
+
+START_TEST(a_set_that_was_refused_is_not_sent_again_at_once)
+{
+	struct token t;
+
+	set_up();
+	publish("one");
+	t = token();
+	join(&t);
+	w.refuse = true;
+	fleet_have(w.fleet, 0, w.published.digest, "");
+	fleet_follow(w.fleet, true);
+	until(&w.sets, 1);
+	turn(500);
+	ck_assert_int_eq(w.sets, 1);
+	publish_close(&w.published);
+	tear_down();
+}
+END_TEST
+
+START_TEST(a_banned_member_waits_in_vain)
+{
+	struct token t;
+	const char *node;
+
+	set_up();
+	publish("one");
+	t = token();
+	join(&t);
+	fleet_follow(w.fleet, true);
+	until(&w.sets, 1);
+	until_held();
+	node = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)store_table(w.store, "member")));
+	ck_assert_int_eq((int)value_int(authority_server_has(w.server, node), "number"), (int)w.published.number);
+	ck_assert_int_eq(member_ban(w.store, node, true), TULLE_OK);
+	publish("two"); /* found out when it is to be sent ... */
+	turn(300);
+	ck_assert_int_eq(w.sets, 1);
+	ck_assert_int_eq(member_ban(w.store, node, false), TULLE_OK);
+	fleet_follow(w.fleet, false);
+	fleet_follow(w.fleet, true);
+	until(&w.sets, 2);
+	until_held();
+	authority_server_banned(w.server, node); /* ... or at once */
+	ck_assert_int_eq(held(), 0);
+	ck_assert_ptr_null(authority_server_has(w.server, node));
+	publish_close(&w.published);
+	tear_down();
+}
+END_TEST
+
+START_TEST(an_authority_that_comes_back_is_asked_again)
+{
+	const char *error;
+	struct token t;
+
+	set_up();
+	publish("one");
+	t = token();
+	join(&t);
+	fleet_follow(w.fleet, true);
+	until(&w.sets, 1);
+	until_held();
+	w.server = authority_server_free(w.server);
+	turn(100);
+	(void)fleet_manifests_heard(w.fleet, &error);
+	ck_assert_str_ne(error, "");
+	serve();
+	publish("two");
+	until(&w.sets, 2); /* the first try comes after one to three seconds */
+	(void)fleet_manifests_heard(w.fleet, &error);
+	ck_assert_str_eq(error, "");
+	publish_close(&w.published);
+	tear_down();
+}
+END_TEST
+
+UNIT_MAIN("certd/fleet", join_order_and_restart, a_member_that_follows_is_given_each_generation_at_once,
+    a_set_that_was_refused_is_not_sent_again_at_once, a_banned_member_waits_in_vain, an_authority_that_comes_back_is_asked_again, a_join_that_is_refused_says_why,
     the_nodes_certificate_is_renewed_in_two_phases, an_authority_that_comes_back_is_noticed, a_stranger_gets_nothing)
