@@ -83,6 +83,8 @@ config_only(struct config *c, const char *account)
 	(void)wants(c, c->only_ns, c->only_sa, c->host->identity.ttl_ms);
 	for (at = 0; strcmp(c->wanted[at].ns, c->only_ns) != 0 || strcmp(c->wanted[at].sa, c->only_sa) != 0; at++)
 		continue;
+	if (at >= c->n_own)
+		c->n_own++;
 	first = c->wanted[at];
 	memmove(&c->wanted[1], &c->wanted[0], at * sizeof(c->wanted[0]));
 	c->wanted[0] = first;
@@ -104,7 +106,7 @@ build(struct config *c, struct problems *problems)
 	uint32_t gid;
 
 	c->rules = calloc(c->ids->n + 1, sizeof(*c->rules));
-	c->wanted = calloc(c->ids->n + 2, sizeof(*c->wanted));
+	c->wanted = calloc(c->ids->n + c->ids->n_pods + 2, sizeof(*c->wanted));
 	if (c->rules == NULL || c->wanted == NULL)
 		return TULLE_ENOMEM;
 	if (identities_resolve(c->ids, user_of_host, NULL, problems) != TULLE_OK)
@@ -118,6 +120,12 @@ build(struct config *c, struct problems *problems)
 		*r = (struct config_rule){ .match = { .has_uid = e->uid_known, .uid = e->uid, .unit = e->match.unit }, .ns = e->namespace, .sa = e->account,
 			.line = e->place.line };
 		c->n_rules++;
+		wants(c, e->namespace, e->account, e->ttl_ms != 0 ? e->ttl_ms : c->host->identity.ttl_ms);
+	}
+	c->n_own = c->n_wanted;
+	for (size_t i = 0; i < c->ids->n_pods; i++) {
+		const struct identity_entry *e = &c->ids->pods[i];
+
 		wants(c, e->namespace, e->account, e->ttl_ms != 0 ? e->ttl_ms : c->host->identity.ttl_ms);
 	}
 	for (size_t i = 0; i < c->n_wanted; i++)

@@ -32,8 +32,9 @@ struct config {
 	bool relay_known; /* its user exists */
 	struct config_rule *rules; /* owned */
 	size_t n_rules;
-	struct keeper_wanted *wanted; /* owned: the default first, each once */
+	struct keeper_wanted *wanted; /* owned: the default first, each once; those of pods last */
 	size_t n_wanted;
+	size_t n_own; /* of them this host's: what its relay gets.  A pod's is the pod's alone */
 	int64_t ttl_max; /* of the wanted, seconds */
 	char *only_ns, *only_sa; /* owned: what config_only() said */
 };

@@ -72,6 +72,7 @@ daemon_status(struct daemon *d)
 	    (json_int_t)workload_streams(d->workload), "identities", keeper_status(d->keeper), "alarms", alarms, "manifests", manifests);
 	int64_t now = clock_wall_sec();
 
+	(void)json_object_set_new(o, "pods", podsocks_status(d->podsocks));
 	if (d->authority != NULL) {
 		char pin[TEXT_BASE64URL(TOKEN_PIN)], root[7 + 2 * TOKEN_PIN + 1] = "sha256:";
 

@@ -51,7 +51,8 @@ daemon_prepare(struct daemon *d)
 		return TULLE_EINVAL;
 	}
 	d->dir = strdup(paths_var("certd"));
-	if (d->dir == NULL)
+	d->pods = strdup(paths_run("identity/pods"));
+	if (d->dir == NULL || d->pods == NULL)
 		return TULLE_ENOMEM;
 	e = state_folder(d->dir, 0700, uid, gid);
 	if (e)
@@ -136,6 +137,8 @@ changed(void *arg)
 
 	if (d->workload != NULL)
 		workload_changed(d->workload);
+	if (d->podsocks != NULL)
+		podsocks_changed(d->podsocks);
 	say_status(d);
 }
 
@@ -486,10 +489,13 @@ daemon_start(struct daemon *d)
 	if (e == TULLE_OK)
 		e = workload_new(&d->workload, d->loop, fd_take(&d->workload_fd), d->keeper, d->config);
 	if (e == TULLE_OK)
+		e = podsocks_new(&d->podsocks, d->loop, d->pods, d->keeper);
+	if (e == TULLE_OK)
 		e = ctl_serve_fd(&d->ctl, d->loop, fd_take(&d->ctl_fd), "tulle-certd", daemon_commands, d);
 	if (e)
 		return e;
 	workload_waiting(d->workload, d->waiting);
+	podsocks_config(d->podsocks, d->config);
 	if (notify_watchdog_ms() > 0)
 		feed(&d->watchdog);
 	notify_send("READY=1");
@@ -504,6 +510,7 @@ daemon_stop(struct daemon *d)
 {
 	d->ctl = ctl_server_free(d->ctl);
 	d->workload = workload_free(d->workload);
+	d->podsocks = podsocks_free(d->podsocks);
 	d->server = authority_server_free(d->server);
 	d->issuers = issuers_free(d->issuers);
 	d->fleet = fleet_free(d->fleet);
@@ -521,6 +528,7 @@ daemon_stop(struct daemon *d)
 	cleanup_fd(&d->workload_fd);
 	cleanup_fd(&d->ctl_fd);
 	free(d->dir);
+	free(d->pods);
 	explicit_bzero(d->seal, sizeof(d->seal));
 }
 
@@ -571,6 +579,7 @@ daemon_reload(struct daemon *d, struct buf *error)
 	if (manifests_follow(d, fresh) != TULLE_OK)
 		log_error("the authority's manifests cannot be followed: out of memory");
 	workload_config(d->workload, fresh);
+	podsocks_config(d->podsocks, fresh);
 	config_free(old);
 	log_set_threshold(fresh->host->log_level);
 	if (d->server != NULL)

@@ -31,6 +31,7 @@
 #include "config.h"
 #include "io/ctlsock.h"
 #include "io/loop.h"
+#include "serve/podsocks.h"
 #include "serve/workload.h"
 #include "store/store.h"
 
@@ -46,8 +47,10 @@ struct daemon {
 	struct copy copy;            /* of the authority's manifests; path NULL: not wanted */
 	struct keeper *keeper;
 	struct workload *workload;
+	struct podsocks *podsocks;
 	struct ctl_server *ctl;
 	char *dir; /* owned: /var/lib/tulle/certd */
+	char *pods; /* owned: /run/tulle/identity/pods */
 	char td[SPIFFE_TD_MAX + 1]; /* "" on a host that has not joined yet */
 	uint8_t seal[32];
 	int workload_fd, ctl_fd; /* listening, made while still privileged; -1 once handed on */

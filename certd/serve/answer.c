@@ -18,6 +18,13 @@ add(struct answer *a, const struct slot *s, int64_t now)
 }
 
 static void
+not_there(struct answer *a)
+{
+	a->kind = ANSWER_UNAVAILABLE;
+	(void)snprintf(a->why, sizeof(a->why), "its certificate is not there yet, or has expired");
+}
+
+static void
 nothing(struct answer *a, const struct config *c, enum match_result last, uint32_t line)
 {
 	if (c->n_rules == 0)
@@ -37,8 +44,8 @@ answer_choose(struct answer *ret, const struct config *c, const struct keeper *k
 	ret->n = 0;
 	ret->why[0] = '\0';
 	if (c->relay_known && f->uid == (uint32_t)c->relay_uid) {
-		fits = c->n_wanted > 0 || c->host->identity.default_only; /* which it is, joining will tell */
-		for (size_t i = 0; i < c->n_wanted; i++)
+		fits = c->n_own > 0 || c->host->identity.default_only; /* which it is, joining will tell */
+		for (size_t i = 0; i < c->n_own; i++)
 			add(ret, keeper_find(k, c->wanted[i].ns, c->wanted[i].sa), now_ms);
 	}
 	for (size_t i = 0; i < c->n_rules; i++) {
@@ -55,10 +62,29 @@ answer_choose(struct answer *ret, const struct config *c, const struct keeper *k
 	if (ret->n > 0) {
 		ret->kind = ANSWER_SVIDS;
 	} else if (fits) {
-		ret->kind = ANSWER_UNAVAILABLE;
-		(void)snprintf(ret->why, sizeof(ret->why), "its certificate is not there yet, or has expired");
+		not_there(ret);
 	} else {
 		ret->kind = ANSWER_DENIED;
 		nothing(ret, c, last, line);
+	}
+}
+
+void
+answer_pod(struct answer *ret, const struct config *c, const struct keeper *k, const char *name, int64_t now_ms)
+{
+	ret->n = 0;
+	ret->why[0] = '\0';
+	ret->kind = ANSWER_DENIED;
+	(void)snprintf(ret->why, sizeof(ret->why), "identities.yaml names this socket no more");
+	for (size_t i = 0; i < c->ids->n_pods; i++) {
+		const struct identity_entry *e = &c->ids->pods[i];
+
+		if (strcmp(e->match.socket, name) != 0)
+			continue;
+		add(ret, keeper_find(k, e->namespace, e->account), now_ms);
+		if (ret->n > 0)
+			ret->kind = ANSWER_SVIDS;
+		else
+			not_there(ret);
 	}
 }

@@ -3,7 +3,7 @@
  * answer.h - which identities a caller gets.
  *
  * The relay's user gets every identity of this host, the default one first.
- * Anybody else gets the identity of each entry of identities.yaml that fits.
+ * Those of its pods are not the host's.  Anybody else gets the identity of each entry of identities.yaml that fits.
  */
 #ifndef TULLE_CERTD_SERVE_ANSWER_H
 #define TULLE_CERTD_SERVE_ANSWER_H
@@ -32,5 +32,8 @@ struct answer {
 
 void answer_choose(struct answer *ret, const struct config *c, const struct keeper *k, const struct facts *f,
     int64_t now_ms);
+
+/* The same at the socket of the pod <name>: its own identity, whoever asks. */
+void answer_pod(struct answer *ret, const struct config *c, const struct keeper *k, const char *name, int64_t now_ms);
 
 #endif

@@ -42,6 +42,7 @@ struct workload {
 	struct timer again;
 	struct answer answer; /* scratch: it is large */
 	char waiting[WAITING];
+	char pod[64]; /* whose socket it is; "": the host's */
 	uint64_t denial_minute;
 	unsigned int denials;
 };
@@ -66,7 +67,7 @@ log_denied(struct workload *w, const struct facts *f, const char *why)
 	}
 	if (++w->denials > DENIALS_A_MINUTE)
 		return;
-	log_warn("workload refused", LF_INT("pid", f->pid), LF_UINT("uid", f->uid), LF_STR("unit", f->unit),
+	log_warn("workload refused", LF_STR("pod", w->pod[0] != '\0' ? w->pod : NULL), LF_INT("pid", f->pid), LF_UINT("uid", f->uid), LF_STR("unit", f->unit),
 	    LF_STR("reason", why));
 }
 
@@ -95,6 +96,8 @@ attest_again(struct stream *s, const char **why)
 {
 	struct attested now = ATTESTED_INIT;
 
+	if (s->w->pod[0] != '\0')
+		return true; /* a caller that has ended has hung up */
 	if (!attest_alive(&s->who) || attest(grpc_call_fd(s->call), &now, why) != TULLE_OK)
 		return false;
 	if (now.facts.pid != s->who.facts.pid || now.start_time != s->who.start_time) {
@@ -113,6 +116,8 @@ static uid_t kept_uid(const struct config *c);
 static const char *
 unavailable(const struct workload *w, uint32_t uid)
 {
+	if (w->pod[0] != '\0')
+		return "no certificate at present";
 	return w->waiting[0] != '\0' && (uid == 0 || uid == kept_uid(w->config)) ? w->waiting : "no certificate at present";
 }
 
@@ -136,7 +141,7 @@ send_message(struct stream *s, const struct buf *m)
 	if (e == TULLE_OK && s->sent_any && memcmp(hash, s->last, sizeof(hash)) == 0)
 		return;
 	/* The keys leave with this call. */
-	if (e == TULLE_OK && !attest_alive(&s->who)) {
+	if (e == TULLE_OK && s->w->pod[0] == '\0' && !attest_alive(&s->who)) {
 		stream_end(s, GRPC_UNAVAILABLE, "the caller has ended");
 		return;
 	}
@@ -186,7 +191,10 @@ push(struct stream *s)
 		stream_end(s, GRPC_UNAVAILABLE, why);
 		return;
 	}
-	answer_choose(&w->answer, w->config, w->keeper, &s->who.facts, now_ms());
+	if (w->pod[0] != '\0')
+		answer_pod(&w->answer, w->config, w->keeper, w->pod, now_ms());
+	else
+		answer_choose(&w->answer, w->config, w->keeper, &s->who.facts, now_ms());
 	if (s->kind == STREAM_BUNDLES && w->answer.kind == ANSWER_UNAVAILABLE && keeper_bundle(w->keeper).len > 0)
 		w->answer.kind = ANSWER_SVIDS; /* roots do not expire with a leaf */
 	switch (w->answer.kind) {
@@ -228,6 +236,8 @@ kept_uid(const struct config *c)
 static bool
 has_room(const struct workload *w, uint32_t uid)
 {
+	if (w->pod[0] != '\0')
+		return w->n < WORKLOAD_POD_STREAMS;
 	return streams_of(w, uid) < WORKLOAD_STREAMS_PER_UID &&
 	    (w->n < WORKLOAD_STREAMS_MAX || uid == 0 || uid == kept_uid(w->config));
 }
@@ -244,7 +254,7 @@ open_stream(struct workload *w, struct grpc_call *call, enum stream_kind kind)
 		grpc_finish(call, GRPC_INVALID_ARGUMENT, "security header missing from request");
 		return;
 	}
-	if (attest(grpc_call_fd(call), &who, &why) != TULLE_OK) {
+	if (w->pod[0] == '\0' && attest(grpc_call_fd(call), &who, &why) != TULLE_OK) {
 		log_denied(w, &who.facts, why);
 		grpc_finish(call, GRPC_PERMISSION_DENIED, why);
 		return;
@@ -324,8 +334,14 @@ again(struct timer *t)
 	workload_changed(w);
 }
 
+static const struct grpc_server_options for_all = { .connections_max = WORKLOAD_CONNECTIONS_MAX,
+	.connections_peer_max = WORKLOAD_CONNECTIONS_PER_UID, .streams_max = WORKLOAD_STREAMS_PER_UID };
+static const struct grpc_server_options for_pod = { .connections_max = WORKLOAD_POD_CONNECTIONS,
+	.connections_peer_max = WORKLOAD_POD_CONNECTIONS, .streams_max = WORKLOAD_POD_STREAMS };
+
 enum tulle_err
-workload_new(struct workload **ret, struct loop *l, int fd, const struct keeper *k, const struct config *c)
+workload_new_pod(struct workload **ret, struct loop *l, int fd, const struct keeper *k, const struct config *c,
+    const char *name)
 {
 	int AUTO_FD taken = fd;
 	struct workload *w = calloc(1, sizeof(*w));
@@ -336,11 +352,10 @@ workload_new(struct workload **ret, struct loop *l, int fd, const struct keeper 
 	w->loop = l;
 	w->keeper = k;
 	w->config = c;
+	(void)snprintf(w->pod, sizeof(w->pod), "%s", name);
 	LIST_INIT(&w->streams);
-	e = grpc_server_new(&w->grpc, l, methods, w,
-	    &(struct grpc_server_options){ .connections_max = WORKLOAD_CONNECTIONS_MAX,
-	        .connections_peer_max = WORKLOAD_CONNECTIONS_PER_UID, .streams_max = WORKLOAD_STREAMS_PER_UID });
-	if (e == TULLE_OK)
+	e = grpc_server_new(&w->grpc, l, methods, w, w->pod[0] != '\0' ? &for_pod : &for_all);
+	if (e == TULLE_OK && w->pod[0] == '\0')
 		grpc_server_keep(w->grpc, WORKLOAD_CONNECTIONS_KEPT, kept_uid(c));
 	if (e == TULLE_OK)
 		e = grpc_server_listen(w->grpc, taken);
@@ -352,6 +367,12 @@ workload_new(struct workload **ret, struct loop *l, int fd, const struct keeper 
 	timer_set(l, &w->again, LOOK_AGAIN, again);
 	*ret = w;
 	return TULLE_OK;
+}
+
+enum tulle_err
+workload_new(struct workload **ret, struct loop *l, int fd, const struct keeper *k, const struct config *c)
+{
+	return workload_new_pod(ret, l, fd, k, c, "");
 }
 
 struct workload *
@@ -369,7 +390,8 @@ void
 workload_config(struct workload *w, const struct config *c)
 {
 	w->config = c;
-	grpc_server_keep(w->grpc, WORKLOAD_CONNECTIONS_KEPT, kept_uid(c));
+	if (w->pod[0] == '\0')
+		grpc_server_keep(w->grpc, WORKLOAD_CONNECTIONS_KEPT, kept_uid(c));
 	workload_changed(w);
 }
 

@@ -35,6 +35,17 @@ struct workload;
 enum tulle_err workload_new(struct workload **ret, struct loop *l, int fd, const struct keeper *k,
     const struct config *c);
 
+#define WORKLOAD_POD_CONNECTIONS 32
+#define WORKLOAD_POD_STREAMS 32
+
+/*
+ * The same for the pod <name> alone (copied).  Who calls is not asked: where
+ * it calls is the fact, and a process of another process namespace has no
+ * number here.  Errors as workload_new().
+ */
+enum tulle_err workload_new_pod(struct workload **ret, struct loop *l, int fd, const struct keeper *k,
+    const struct config *c, const char *name);
+
 /* Takes NULL.  Always returns NULL.  Streams end with Unavailable. */
 struct workload *workload_free(struct workload *w);
 

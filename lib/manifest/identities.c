@@ -18,6 +18,8 @@ static const struct field match_fields[] = {
 	    .help = "the systemd unit of the caller" },
 	{ .name = "uid", .type = FIELD_TEXT, .offset = AT(match.uid), .rule = &rule_user, .quotes_ok = true,
 	    .help = "the user of the caller, by name or number" },
+	{ .name = "socket", .type = FIELD_TEXT, .offset = AT(match.socket), .rule = &rule_socket_name,
+	    .help = "the name of a pod's own socket, and nothing else" },
 	{ .name = "binary", .type = FIELD_REFUSED,
 	    .refused = "certd has no right to read it, and a process can choose what it shows; use unit or uid" },
 	{ .name = NULL },
@@ -49,6 +51,11 @@ decode_entry(struct decode *d, size_t index, const struct yaml_node *node, struc
 
 	if (!schema_decode(d, &at, &entry_schema, node, ret))
 		return false;
+	if (ret->match.socket != NULL && (ret->match.unit != NULL || ret->match.uid != NULL)) {
+		problem_error(d->problems, ret->place, "match.socket",
+		    "stands alone: who calls there is in a pod, where unit and uid of this host mean nothing");
+		return false;
+	}
 	slash = strchr(ret->service_account, '/');
 	ret->namespace = arena_text(d->arena, ret->service_account, (size_t)(slash - ret->service_account));
 	ret->account = slash + 1;
@@ -58,12 +65,25 @@ decode_entry(struct decode *d, size_t index, const struct yaml_node *node, struc
 	return !d->no_memory;
 }
 
+/* A socket is one pod's, and a pod is one account. */
+static bool
+socket_is_new(const struct identities *ids, const struct identity_entry *entry, struct problems *problems)
+{
+	for (size_t i = 0; entry->match.socket != NULL && i < ids->n_pods; i++)
+		if (strcmp(ids->pods[i].match.socket, entry->match.socket) == 0) {
+			problem_error(problems, entry->place, "match.socket", "\"%s\" is the socket of line %u already",
+			    entry->match.socket, ids->pods[i].place.line);
+			return false;
+		}
+	return true;
+}
+
 static enum tulle_err
 decode_all(struct identities *ids, const struct yaml_documents *docs, struct problems *problems)
 {
 	const struct yaml_node *root = docs->n > 0 ? docs->roots[0] : NULL, *child;
 	struct decode d = { .arena = &ids->arena, .problems = problems };
-	struct identity_entry *items;
+	struct identity_entry *items, *pods;
 	enum tulle_err e = TULLE_OK;
 	size_t i = 0;
 
@@ -80,13 +100,21 @@ decode_all(struct identities *ids, const struct yaml_documents *docs, struct pro
 		return TULLE_EINVAL;
 	}
 	items = arena_array(&ids->arena, root->n, sizeof(*items));
-	if (items == NULL)
+	pods = arena_array(&ids->arena, root->n, sizeof(*pods));
+	if (items == NULL || pods == NULL)
 		return TULLE_ENOMEM;
-	for (child = root->first; child != NULL; child = child->next, i++)
-		if (!decode_entry(&d, i, child, &items[i]))
-			e = TULLE_EINVAL;
 	ids->items = items;
-	ids->n = root->n;
+	ids->pods = pods;
+	for (child = root->first; child != NULL; child = child->next, i++) {
+		struct identity_entry entry = { 0 };
+
+		if (!decode_entry(&d, i, child, &entry) || !socket_is_new(ids, &entry, problems))
+			e = TULLE_EINVAL;
+		else if (entry.match.socket != NULL)
+			pods[ids->n_pods++] = entry;
+		else
+			items[ids->n++] = entry;
+	}
 	return d.no_memory ? TULLE_ENOMEM : e;
 }
 

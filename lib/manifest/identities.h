@@ -7,6 +7,12 @@
  *
  * A caller gets the identity of every entry of which all given fields of
  * "match" fit.
+ *
+ *   - {serviceAccount: shop/cart, match: {socket: cart-7d9f}}
+ *
+ * is for a pod of this host: whoever calls at the socket of that name, and
+ * nobody else.  Such entries are in a list of their own, for they say
+ * nothing about processes of the host.
  */
 #ifndef TULLE_MANIFEST_IDENTITIES_H
 #define TULLE_MANIFEST_IDENTITIES_H
@@ -28,6 +34,7 @@ struct identity_entry {
 	struct {
 		const char *unit; /* systemd unit, NULL: any */
 		const char *uid;  /* user name or number, NULL: any */
+		const char *socket; /* of a pod, and then neither of the others; else NULL */
 	} match; /* at least one is given */
 	uint64_t ttl_ms; /* 0: the host's identity.ttl */
 	bool uid_known;  /* match.uid has been looked up (identities_resolve()) */
@@ -37,6 +44,8 @@ struct identity_entry {
 struct identities {
 	struct identity_entry *items;
 	size_t n;
+	struct identity_entry *pods; /* those with match.socket, each another */
+	size_t n_pods;
 	struct arena arena; /* owns all of it */
 };
 

@@ -201,6 +201,17 @@ is_word(const char *s)
 }
 
 static bool
+is_socket_name(const char *s)
+{
+	const size_t n = strlen(s);
+
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && (i == 0 || strchr("._-", s[i]) == NULL))
+			return false;
+	return n > 0 && n <= 63;
+}
+
+static bool
 is_path(const char *s)
 {
 	return s[0] == '/' && s[1] != '\0' && strlen(s) <= 1024;
@@ -255,6 +266,7 @@ const struct text_rule rule_path = { is_path, "an absolute path, such as /etc/tu
 const struct text_rule rule_unix_url = { is_unix_url, "a Unix socket, such as unix:///run/spire/agent.sock" };
 const struct text_rule rule_endpoint = { is_endpoint, "an address and a port, such as 10.0.0.1:15012 or authority.example:15012" };
 const struct text_rule rule_key_set = { is_key_set, "an absolute path or a URL" };
+const struct text_rule rule_socket_name = { is_socket_name, "a name (letters, digits, ., - and _, at most 63 bytes)" };
 const struct text_rule rule_word = { is_word, "a text without blanks, at most 255 bytes" };
 
 /* ---- values ----------------------------------------------------------------- */

@@ -24,6 +24,7 @@ extern const struct text_rule rule_path;         /* absolute, 1024 bytes */
 extern const struct text_rule rule_unix_url;     /* "unix:///run/x.sock", as long as a Unix socket's name may be */
 extern const struct text_rule rule_endpoint;     /* "10.0.0.1:15012", "[::1]:15012", "authority.example:15012" */
 extern const struct text_rule rule_key_set;      /* an absolute path, or a URL */
+extern const struct text_rule rule_socket_name;  /* a file's name, 63 bytes, no dot in front */
 extern const struct text_rule rule_word;         /* a text without blanks, 255 bytes: an issuer, an audience */
 
 extern const struct value_rule value_duration;   /* uint64_t, milliseconds */

@@ -60,9 +60,9 @@ class Host:
         with open(self.path("etc/tulle", name), "w", encoding="utf-8") as f:
             f.write(text)
 
-    def start(self, ready=True):
+    def start(self, ready=True, wrap=()):
         self.log_file = open(self.log_path, "ab")
-        self.proc = subprocess.Popen([mesh.binary("tulle-certd"), "--root", self.root], stdin=subprocess.DEVNULL,
+        self.proc = subprocess.Popen([*wrap, mesh.binary("tulle-certd"), "--root", self.root], stdin=subprocess.DEVNULL,
                                      stdout=self.log_file, stderr=self.log_file)
         if ready:
             self.wait("ready", count=self.starts() + 1)

@@ -42,11 +42,7 @@ def two():
                 "address": f"{a.ip}:15012", "root": root, "tokenFile": os.path.join(h.work, "token")}})
             h.start("certd")
             h.start_relay()
-        m.manifest("db.yaml", f"""apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata: {{name: db, namespace: shop}}
-spec: {{address: {m["c"].ip}, serviceAccount: db, labels: {{app: db}}}}
-""")
+        m.manifest("db.yaml", entry(m["c"]))
         for h in (m["b"], m["c"]):
             h.reload()
         m["c"].nginx()
@@ -55,6 +51,44 @@ spec: {{address: {m["c"].ip}, serviceAccount: db, labels: {{app: db}}}}
 
 def put_token(host, account, n=1, **changes):
     write(host, "token", tokens.token(key(n), account=account, pod=f"{account}-1", uid=f"uid-{account}", **changes))
+
+
+def test_pods_without_a_certd_talk_by_the_sockets_that_their_node_serves():
+    with mesh.Mesh(netns.unique("ps"), ("a", "b", "c")) as m:
+        a, b, c = m["a"], m["b"], m["c"]
+        a.configure(identity={"ttl": "20s"})
+        a.identities([{"serviceAccount": f"shop/{n}", "match": {"socket": n}} for n in ("web", "db")])
+        a.start("certd").wait_for("ready", 20)
+        m.manifest("db.yaml", entry(c))
+        c.manifest("policy.yaml", policy("web"))
+        for h, name, default in ((b, "web", {}), (c, "db", {"default": "only"})):
+            folder = os.path.join(a.root, "run/tulle/identity/pods", name)
+            h.configure(identity={"source": "spiffe", "socket": f"unix://{h.root}/run/tulle/node/workload.sock", **default})
+            mount = os.path.join(h.root, "run/tulle/node")
+            os.makedirs(mount)
+            relayd = h.start("relayd", wrap=["unshare", "--mount", "sh", "-c", f'mount --bind -o ro {folder} {mount} && exec "$@"', "sh"])
+            relayd.wait_for("ready", 20)
+            h.rules("apply")
+        c.nginx()
+        url = f"http://{c.ip}:8080/"
+        assert "hello from c" in b.curl(url).stdout
+        # certd makes the socket anew in the same folder, and the certificates go on turning over.
+        a.daemons["certd"].stop()
+        a.start("certd").wait_for("ready", 20)
+        seen = len(b.daemons["relayd"].lines("identity in force"))
+        netns.wait_for(lambda: len(b.daemons["relayd"].lines("identity in force")) >= seen + 2, 45)
+        assert "hello from c" in b.curl(url).stdout
+        c.manifest("policy.yaml", policy("other"))
+        c.reload()
+        assert b.curl(url, check=False).returncode != 0
+
+
+def entry(host):
+    return f"""apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: db, namespace: shop}}
+spec: {{address: {host.ip}, serviceAccount: db, labels: {{app: db}}}}
+"""
 
 
 def policy(account):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pods as members: they join with the token of their service account, by themselves, and are who it says."""
+import json
 import os
 import shutil
 import socket
+import stat
 import subprocess
 
 import certd
@@ -284,3 +286,77 @@ def test_a_url_that_another_ca_vouches_for_is_not_believed(world, web, keys):
     c = from_url(world, web, keys[0])
     netns.wait_for(lambda: issuer_of(c)["error"])
     assert issuer_of(c)["keys"] == 0 and "no signer" in issuer_of(c)["error"], issuer_of(c)
+
+
+# ---- sockets for pods without a certd -----------------------------------------
+
+
+def socket_of(h, name):
+    return h.path("run/tulle/identity/pods", name, "workload.sock")
+
+
+def at_socket(h, name, uid=None, path=None):
+    done = h.tulle("svid", "--json", "--timeout", "500ms", "--socket", path or socket_of(h, name), uid=uid)
+    return [s["id"].split("/", 3)[3] for s in json.loads(done.stdout)["svids"]] if done.returncode == 0 else done.stderr
+
+
+POD_SOCKETS = """- {serviceAccount: shop/cart, match: {socket: c1}}
+- {serviceAccount: shop/db, match: {socket: d1}}
+- {serviceAccount: shop/host, match: {uid: 7720}}
+"""
+
+
+def node(world):
+    h = world.host("node", "default: ns/shop/sa/node")
+    h.write("identities.yaml", POD_SOCKETS)
+    return h
+
+
+def test_each_pods_socket_gives_the_one_identity_and_follows_a_reload(world):
+    h = node(world).start()
+    netns.wait_for(lambda: at_socket(h, "c1") == ["ns/shop/sa/cart"])
+    assert at_socket(h, "d1") == ["ns/shop/sa/db"]
+    # The host's own: its relay gets neither, and nobody else is anybody by having the path.
+    assert sorted(h.ids(RELAY)) == ["ns/shop/sa/host", "ns/shop/sa/node"]
+    assert "shop" not in at_socket(h, "c1", uid=certd.WEB)
+    folder = h.path("run/tulle/identity/pods")
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(os.path.join(folder, "c1")).st_mode) == 0o755
+    assert stat.S_IMODE(os.stat(socket_of(h, "c1")).st_mode) == 0o666
+    # A pod goes, another comes.
+    h.write("identities.yaml", POD_SOCKETS.replace("d1", "d2"))
+    assert h.tulle("reload", "certd").returncode == 0
+    netns.wait_for(lambda: at_socket(h, "d2") == ["ns/shop/sa/db"])
+    assert sorted(os.listdir(folder)) == ["c1", "d2"] and at_socket(h, "c1") == ["ns/shop/sa/cart"]
+    # What an earlier run left is gone, what stays is served again in the same folder: that one is mounted.
+    inode = os.stat(os.path.join(folder, "c1")).st_ino
+    h.stop()
+    h.write("identities.yaml", POD_SOCKETS.replace("d1", "d3"))
+    h.start()
+    netns.wait_for(lambda: at_socket(h, "c1") == ["ns/shop/sa/cart"])
+    assert sorted(os.listdir(folder)) == ["c1", "d3"] and os.stat(os.path.join(folder, "c1")).st_ino == inode
+
+
+def test_a_caller_without_a_number_is_served_at_a_pods_socket_and_only_there(world):
+    h = node(world).start(wrap=["unshare", "--pid", "--fork", "--kill-child"])  # certd sees no process of ours
+    mounted = os.path.join(world.top, "mounted")  # what a pod has, whose users may go there
+    os.symlink(os.path.dirname(socket_of(h, "c1")), mounted)
+    netns.wait_for(lambda: at_socket(h, "c1", path=mounted + "/workload.sock") == ["ns/shop/sa/cart"])
+    done = h.tulle("svid", "--timeout", "500ms")
+    assert done.returncode != 0 and "namespace" in done.stderr, done.stderr
+    h.kill()
+
+
+@pytest.mark.parametrize("entry, sentence", [
+    ("{serviceAccount: a/b, match: {socket: ../x}}", 'match.socket: is "../x"; a name (letters, digits, ., - and _, at most 63 bytes) is needed'),
+    ("{serviceAccount: a/b, match: {socket: .x}}", "a name (letters"),
+    ("{serviceAccount: a/b, match: {socket: x, uid: 0}}", "match.socket: stands alone"),
+    ("{serviceAccount: a/b, match: {socket: c1}}", 'match.socket: "c1" is the socket of line 1 already'),
+])
+def test_a_socket_that_is_not_right_is_named_and_the_old_ones_stay(world, entry, sentence):
+    h = node(world).start()
+    netns.wait_for(lambda: at_socket(h, "c1") == ["ns/shop/sa/cart"])
+    h.write("identities.yaml", POD_SOCKETS + "- " + entry + "\n")
+    done = h.tulle("reload", "certd")
+    assert done.returncode != 0 and sentence in done.stderr and "identities.yaml:4:" in done.stderr, done.stderr
+    assert at_socket(h, "c1") == ["ns/shop/sa/cart"] and sorted(os.listdir(h.path("run/tulle/identity/pods"))) == ["c1", "d1"]

@@ -275,6 +275,7 @@ static const struct {
 	{ "{\"iss\":\"https://issuer/\",\"aud\":\"tulle\",\"iat\":1699999000,\"exp\":1700002600}", "its issuer is \"https://issuer/\"" },
 	{ "{\"iss\":[\"https://issuer\"],\"aud\":\"tulle\",\"iat\":1699999000,\"exp\":1700002600}", "its issuer is \"\"" },
 	{ "{\"aud\":\"tulle\",\"iat\":1699999000,\"exp\":1700002600}", "its issuer is \"\"" },
+	{ "{\"iss\":\"https://issuer\",\"aud\":\"tulle\\u0000x\",\"iat\":1699999000,\"exp\":1700002600}", "its payload is not a JSON object" },
 	{ "\"claims\"", "its payload is not a JSON object" },
 };
 
