@@ -45,6 +45,30 @@ START_TEST(entries_are_read)
 }
 END_TEST
 
+/* Where entries of pods stood among the others they would fit every process. */
+START_TEST(sockets_of_pods_are_apart)
+{
+	const char *text = "- {serviceAccount: shop/db, match: {socket: d1}}\n"
+	                   "- {serviceAccount: shop/cart, match: {uid: 1}}\n";
+	struct identities *ids = NULL;
+	struct problems p;
+
+	problems_init(&p);
+	ck_assert_int_eq(identities_parse(&ids, "identities.yaml", text, strlen(text), &p), TULLE_OK);
+	ck_assert_uint_eq(ids->n, 1);
+	ck_assert_str_eq(ids->items[0].account, "cart");
+	ck_assert_uint_eq(ids->n_pods, 1);
+	ck_assert_str_eq(ids->pods[0].account, "db");
+	ck_assert_str_eq(ids->pods[0].match.socket, "d1");
+	identities_free(ids);
+	problems_free(&p);
+	refused("- {serviceAccount: a/b, match: {socket: x, unit: a.service}}\n",
+	    "identities.yaml:1:3: match.socket: stands alone: who calls there is in a pod, where unit and uid of this host mean nothing");
+	refused("- {serviceAccount: a/b, match: {socket: x}}\n- {serviceAccount: a/c, match: {socket: x}}\n",
+	    "identities.yaml:2:3: match.socket: \"x\" is the socket of line 1 already");
+}
+END_TEST
+
 START_TEST(an_empty_or_missing_file_is_an_empty_list)
 {
 	struct identities *ids = NULL;
@@ -78,7 +102,7 @@ START_TEST(mistakes_are_named)
 	    "identities.yaml:1:42: [0].match.binary: known, but not carried out: certd has no right to read it, and a process can "
 	    "choose what it shows; use unit or uid");
 	refused("- {serviceAccount: a/b, match: {cgroup: x}}\n",
-	    "identities.yaml:1:33: [0].match.cgroup: unknown field; known here: unit, uid");
+	    "identities.yaml:1:33: [0].match.cgroup: unknown field; known here: unit, uid, socket");
 	refused("- a\n- b\n", "identities.yaml:1:3: [0]: is a text, \"a\"; a mapping is needed");
 	refused("- {serviceAccount: a/b, match: {uid: 1}, ttl: 1s}\n",
 	    "identities.yaml:1:47: [0].ttl: is \"1s\"; a duration of at least 10s, such as 24h is needed");
@@ -87,4 +111,4 @@ START_TEST(mistakes_are_named)
 }
 END_TEST
 
-UNIT_MAIN("identities", entries_are_read, an_empty_or_missing_file_is_an_empty_list, mistakes_are_named)
+UNIT_MAIN("identities", entries_are_read, sockets_of_pods_are_apart, an_empty_or_missing_file_is_an_empty_list, mistakes_are_named)
