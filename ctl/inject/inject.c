@@ -11,9 +11,9 @@
 #include "inject/edit.h"
 #include "inject/pod.h"
 #include "inject/probes.h"
+#include "inject/proof.h"
 #include "inject/refuse.h"
 #include "inject/status.h"
-#include "inject/takeout.h"
 
 #define ARENA_MAX (1024u << 20)
 #define GRACE_KUBERNETES 30 /* where a pod says nothing */
@@ -355,79 +355,6 @@ all_pods(struct inject *in, const struct tree *t)
 	return e == TULLE_OK && in->problems->errors > 0 ? TULLE_EINVAL : e;
 }
 
-/* ---- proof --------------------------------------------------------------------------------- */
-
-/* Is <now> without what was put in the same as <was>, value by value? */
-static bool
-same_values(struct inject *in, const struct tree *was, const struct tree *now, struct problems *problems)
-{
-	if (was->n != now->n)
-		return false;
-	for (size_t i = 0; i < now->n; i++) {
-		struct pod *pods = NULL;
-		size_t n = 0;
-
-		if (pods_find(&pods, &n, &in->arena, &now->documents[i], problems) != TULLE_OK)
-			return false;
-		for (size_t k = 0; k < n; k++) {
-			const char *text = node_text(pod_annotation(&pods[k], "status"));
-			json_t *status = text != NULL ? status_read(text) : NULL;
-			bool ok = text == NULL || (status != NULL && takeout(&pods[k], status, &in->arena) == TULLE_OK);
-
-			json_decref(status);
-			if (!ok)
-				return false;
-		}
-		if (!node_equal(was->documents[i].root, now->documents[i].root))
-			return false;
-	}
-	return true;
-}
-
-/* What is changed must not stand for something else as well. */
-static enum tulle_err
-nothing_shared(struct inject *in, const struct tree *t)
-{
-	for (size_t i = 0; i < t->n; i++) {
-		const struct node *alias = edits_shared(&in->edits, t->documents[i].root);
-		char shown[PROBLEM_SHOWN];
-
-		if (alias != NULL) {
-			problem_error(in->problems, alias->place, NULL,
-			    "the alias %s stands for something in line %u that has to be changed there and not here; write it out",
-			    problem_show(shown, alias->text), alias->target->place.line);
-			return TULLE_EINVAL;
-		}
-	}
-	return TULLE_OK;
-}
-
-/* By values, and by text, to the byte. */
-static enum tulle_err
-prove(struct inject *in, const char *name, const struct tree *was, const struct buf *made)
-{
-	const char *data = (const char *)buf_head(made);
-	struct buf back = buf_new(INJECT_OUT_MAX), notes = buf_new(4096);
-	struct problems problems; /* of the new text: nobody knows its lines */
-	struct inject_done done;
-	struct tree now = { 0 };
-	bool ok;
-
-	problems_init(&problems);
-	ok = tree_parse(&now, &in->arena, name, data, buf_len(made), &problems) == TULLE_OK && same_values(in, was, &now, &problems) &&
-	    uninject_text(&back, &notes, &done, name, data, buf_len(made), &problems) == TULLE_OK &&
-	    buf_len(&back) == in->edits.len && (in->edits.len == 0 || memcmp(buf_head(&back), in->edits.data, in->edits.len) == 0);
-	problems_free(&problems);
-	buf_free(&back);
-	buf_free(&notes);
-	if (ok)
-		return TULLE_OK;
-	problem_error(in->problems, (struct place){ name, 1, 0 }, NULL,
-	    "cannot be changed in place without changing something else; write out what stands in it by anchors and aliases (&name, *name), "
-	    "and end the file with a line break");
-	return TULLE_EINVAL;
-}
-
 enum tulle_err
 inject_text(struct buf *out, struct buf *notes, struct inject_done *ret, const char *name, const char *data, size_t len,
     const struct inject_options *o, struct problems *problems)
@@ -444,11 +371,15 @@ inject_text(struct buf *out, struct buf *notes, struct inject_done *ret, const c
 	if (e == TULLE_OK)
 		e = edits_sort(&in.edits, 0);
 	if (e == TULLE_OK)
-		e = nothing_shared(&in, &t);
+		e = proof_shared(&in.edits, &t, problems);
 	if (e == TULLE_OK)
 		e = edits_apply(&in.edits, &made);
+	if (e == TULLE_ELIMIT || (e == TULLE_OK && buf_len(&made) > TREE_MAX_BYTES)) { /* uninject would not read it */
+		problem_error(problems, (struct place){ name, 1, 0 }, NULL, "would become larger than %u MiB; divide it", TREE_MAX_BYTES >> 20);
+		e = TULLE_EINVAL;
+	}
 	if (e == TULLE_OK && in.edits.n > 0)
-		e = prove(&in, name, &t, &made);
+		e = proof_back(&in.edits, name, &t, &made, problems);
 	if (e == TULLE_OK && buf_len(&made) > 0)
 		e = buf_append(out, buf_head(&made), buf_len(&made));
 	if (e == TULLE_OK)

@@ -337,6 +337,11 @@ START_TEST(a_large_manifest_is_done_in_no_time)
 		             "    spec:\n      containers:\n      - name: a\n        livenessProbe: {tcpSocket: {port: 80}}\n", i);
 	ck_assert_int_eq(inject(text, (size_t)(p - text), false), TULLE_OK);
 	ck_assert_uint_eq(done.changed, n);
+	teardown();
+	setup();
+	for (size_t i = 0; i < n / 2; i++)
+		p += sprintf(p, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: d%zu}\nspec: {containers: [{name: a}]}\n", i);
+	bad(text, false, "would become larger than 16 MiB; divide it");
 	free(text);
 }
 END_TEST
