@@ -23,7 +23,7 @@
 #include "manifest/problem.h"
 
 #define TREE_MAX_BYTES (16u << 20)
-#define TREE_MAX_NODES 1000000
+#define TREE_MAX_NODES 2000000
 #define TREE_MAX_DEPTH 200
 #define TREE_MAX_STEPS 200000 /* for what follows aliases: a small text may stand for a very large value */
 
