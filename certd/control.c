@@ -308,6 +308,8 @@ outbound_json(const struct config *c, const struct facts *f)
 
 	if (owner_choose(c->ids, &owner, &e) == OWNER_ENTRY)
 		return json_pack("{ss ss si}", "as", e->path, "file", e->place.file, "line", (int)e->place.line);
+	if (c->only_ns != NULL) /* identity.default: only */
+		return json_pack("{so}", "as", json_sprintf("ns/%s/sa/%s", c->only_ns, c->only_sa));
 	return json_pack("{ss?}", "as", c->host->identity.default_name);
 }
 

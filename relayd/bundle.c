@@ -80,7 +80,9 @@ bundle_unpack(struct bundle *ret, int fd)
 	at = 0;
 	for (size_t i = 0; i < b.n; i++)
 		(void)take_entry(b.bytes, len, &at, &b.files[i]);
-	b.manifests = b.n >= 3 && strcmp(b.files[2].name, BUNDLE_USERS) == 0 ? 3 : b.n > 0;
+	b.manifests = b.n > 0;
+	if (b.n >= 3 && b.files[2].name != NULL && strcmp(b.files[2].name, BUNDLE_USERS) == 0)
+		b.manifests = 3;
 	*ret = b;
 	return TULLE_OK;
 }

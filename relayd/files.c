@@ -148,7 +148,7 @@ read_host_file(struct manifest_files *files, struct problems *problems)
 static enum tulle_err
 add_file(struct manifest_files *files, const char *name, const char *data, size_t len)
 {
-	struct manifest_file *items = reallocarray(files->items, files->n + 1, sizeof(*items));
+	struct manifest_file *items = realloc(files->items, (files->n + 1) * sizeof(*items));
 	char *own_name = strdup(name), *own_data = malloc(len + 1);
 
 	if (items != NULL)

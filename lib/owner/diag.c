@@ -14,6 +14,8 @@
 /* Of linux/inet_diag.h since 5.9; older headers lack the name. */
 #define ATTR_CGROUP_ID 21
 
+#define OVERFLOW_UID 65534 /* /proc/sys/kernel/overflowuid, which nobody changes */
+
 #define ANSWER_MAX 8192 /* one message of one socket: some hundred bytes */
 
 struct diag {
@@ -91,7 +93,8 @@ read_attr(const struct nlattr *attr, void *arg)
  * The kernel looks for a listener where it finds no connection, so that a
  * closed one may bring an answer about somebody else: only what has these
  * addresses counts.  A socket that its program has closed has no inode, and
- * "root" where its user was.
+ * with older kernels root where its user was, or the overflow user where root
+ * is none of this namespace's: of such a one another user is true, these are not.
  */
 static int
 read_socket(const struct nlmsghdr *h, void *arg)
@@ -108,7 +111,7 @@ read_socket(const struct nlmsghdr *h, void *arg)
 	    !addr_equal(&remote, a->remote))
 		return MNL_CB_STOP;
 	a->found = true;
-	a->owner.uid_known = m->idiag_inode != 0;
+	a->owner.uid_known = m->idiag_inode != 0 || (m->idiag_uid != 0 && m->idiag_uid != OVERFLOW_UID);
 	a->owner.uid = m->idiag_uid;
 	(void)mnl_attr_parse(h, sizeof(*m), read_attr, a);
 	return MNL_CB_STOP;

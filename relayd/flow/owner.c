@@ -29,10 +29,11 @@ struct unit_of {
 static void
 forget_units(struct owners *o)
 {
-	struct unit_of *u, *next;
+	struct unit_of *u = o->units, *next;
 
-	HASH_ITER(hh, o->units, u, next) {
-		HASH_DELETE(hh, o->units, u);
+	HASH_CLEAR(hh, o->units); /* the table; its entries stay chained */
+	for (; u != NULL; u = next) {
+		next = u->hh.next;
 		free(u);
 	}
 }

@@ -109,7 +109,6 @@ def test_each_unit_speaks_as_itself(mesh, six):
     assert reached == {(name, name) for name in UNITS}
 
 
-@pytest.mark.quick
 def test_the_workload_api_says_the_same(mesh):
     for name in UNITS:
         assert mesh.asks(name, name)
@@ -138,7 +137,6 @@ def test_a_user_s_unit_of_the_same_name_is_not_the_system_s(mesh):
     assert mesh.asks("cart", "cart")
 
 
-@pytest.mark.quick
 def test_two_units_at_one_address_are_reached_as_themselves(mesh):
     """Inbound: the port says which of them is meant; each has its own policy, plaintext is refused."""
     def get(m, port):

@@ -177,6 +177,57 @@ START_TEST(a_host_without_tulle_yaml_has_an_empty_one)
 }
 END_TEST
 
+static enum tulle_err
+read_identities(const char *text, struct bundle *ret, char **ret_error)
+{
+	FILE *out = fopen(paths_etc("identities.yaml"), "w");
+	enum tulle_err e;
+	int fd = -1;
+
+	ck_assert_ptr_nonnull(out);
+	(void)fputs(text, out);
+	ck_assert_int_eq(fclose(out), 0);
+	*ret_error = NULL;
+	e = files_read(&f, false, &fd, ret_error);
+	if (e == TULLE_OK)
+		ck_assert_int_eq(bundle_unpack(ret, fd), TULLE_OK);
+	if (fd != -1)
+		close(fd);
+	return e;
+}
+
+START_TEST(identities_go_along_with_the_numbers_of_their_users)
+{
+	struct bundle b;
+	uint32_t uid = 77;
+	char *error;
+
+	root_make("kind: x\n");
+	ck_assert_int_eq(read_identities("- {serviceAccount: a/b, match: {uid: root}}\n", &b, &error), TULLE_OK);
+	ck_assert_uint_eq(b.n, 4);
+	ck_assert_uint_eq(b.manifests, 3);
+	ck_assert_ptr_nonnull(strstr(bundle_identities(&b)->data, "a/b"));
+	ck_assert_int_eq(bundle_find_user(bundle_users(&b), "root", &uid), TULLE_OK);
+	ck_assert_uint_eq(uid, 0);
+	bundle_free(&b);
+	ck_assert_int_eq(read_identities("# no entries\n", &b, &error), TULLE_OK);
+	ck_assert_uint_eq(b.n, 2);
+	bundle_free(&b);
+	ck_assert_int_eq(read_identities("- {serviceAccount: a/b, match: {uid: no-such-user}}\n", &b, &error), TULLE_EINVAL);
+	ck_assert_ptr_nonnull(strstr(error, "identities.yaml:1:3: match.uid: there is no user \"no-such-user\" on this host"));
+	free(error);
+	ck_assert_int_eq(read_identities("- {serviceAccount: a}\n", &b, &error), TULLE_EINVAL);
+	free(error);
+	ck_assert_int_eq(unlink(paths_etc("identities.yaml")), 0);
+	ck_assert_int_eq(mkdir(paths_etc("identities.yaml"), 0700), 0);
+	ck_assert_int_eq(files_read(&f, false, &(int){ -1 }, &error), TULLE_EINVAL);
+	ck_assert_ptr_nonnull(strstr(error, "identities.yaml: cannot be read: "));
+	free(error);
+	ck_assert_int_eq(rmdir(paths_etc("identities.yaml")), 0);
+	root_remove();
+}
+END_TEST
+
 START_TEST(the_identity_socket_that_the_environment_names_must_be_a_unix_socket)
 {
 	int fd;
@@ -193,4 +244,4 @@ END_TEST
 UNIT_MAIN("files", addresses_that_change_are_told, addresses_that_cannot_be_read_are_not_none,
     more_addresses_than_can_be_told_are_not_cut, files_without_addresses_are_not_handed_over,
     a_folder_that_is_missing_is_an_error_where_there_was_one,
-    a_host_without_tulle_yaml_has_an_empty_one, the_identity_socket_that_the_environment_names_must_be_a_unix_socket)
+    a_host_without_tulle_yaml_has_an_empty_one, identities_go_along_with_the_numbers_of_their_users, the_identity_socket_that_the_environment_names_must_be_a_unix_socket)

@@ -126,6 +126,50 @@ START_TEST(what_a_reload_carries_out_is_not_warned_of)
 }
 END_TEST
 
+static enum tulle_err
+take_identities(const char *identities, const char *users)
+{
+	const struct manifest_file in[] = { { "tulle.yaml", "", 0 }, { "identities.yaml", identities, strlen(identities) },
+		{ BUNDLE_USERS, users, strlen(users) }, { "mesh.d/a.yaml", SERVICE, sizeof(SERVICE) - 1 } };
+	struct wire_config *where = calloc(1, sizeof(*where));
+	struct bundle files;
+	enum tulle_err e;
+	int fd;
+
+	ck_assert_int_eq(bundle_pack(&fd, in, 4), TULLE_OK);
+	ck_assert_int_eq(bundle_unpack(&files, fd), TULLE_OK);
+	close(fd);
+	e = loader_take(&l, &files, where, &problems);
+	if (e != TULLE_OK) {
+		bundle_free(&files);
+		free(where);
+	}
+	return e;
+}
+
+START_TEST(identities_are_part_of_the_snapshot)
+{
+	const struct snapshot *before;
+	bool changed;
+
+	setup("");
+	ck_assert_int_eq(take("", SERVICE), TULLE_OK);
+	ck_assert_ptr_null(l.snapshot->identities);
+	ck_assert_int_eq(take_identities("- {serviceAccount: shop/cart, match: {uid: cart}}\n", "12 cart\n"), TULLE_OK);
+	ck_assert_uint_eq(l.snapshot->n_services, 1);
+	ck_assert_uint_eq(l.snapshot->identities->n, 1);
+	ck_assert(l.snapshot->identities->items[0].uid_known);
+	ck_assert_uint_eq(l.snapshot->identities->items[0].uid, 12);
+	ck_assert_int_eq(loader_follow(&l, OWN, strlen(OWN), true, &problems, &changed), TULLE_OK);
+	ck_assert(changed);
+	ck_assert_uint_eq(l.snapshot->identities->n, 1);
+	before = l.snapshot;
+	ck_assert_int_eq(take_identities("- {serviceAccount: shop/cart, match: {uid: cart}}\n", "12 carts\n"), TULLE_EINVAL);
+	ck_assert_int_eq(take_identities("- {serviceAccount: shop, match: {uid: 1}}\n", ""), TULLE_EINVAL);
+	ck_assert_ptr_eq(l.snapshot, before);
+}
+END_TEST
+
 START_TEST(a_mistake_leaves_everything_as_it_was)
 {
 	const struct snapshot *before;
@@ -194,5 +238,5 @@ START_TEST(a_trust_domain_that_cannot_be_followed_is_told_and_tried_again)
 END_TEST
 
 UNIT_MAIN("loader", each_changed_field_that_needs_a_start_is_named_and_no_other,
-    what_a_reload_carries_out_is_not_warned_of, a_mistake_leaves_everything_as_it_was,
+    what_a_reload_carries_out_is_not_warned_of, a_mistake_leaves_everything_as_it_was, identities_are_part_of_the_snapshot,
     our_trust_domain_is_followed_where_the_files_name_none, a_trust_domain_that_cannot_be_followed_is_told_and_tried_again)
