@@ -188,7 +188,7 @@ read_identities(const char *text, struct bundle *ret, char **ret_error)
 	(void)fputs(text, out);
 	ck_assert_int_eq(fclose(out), 0);
 	*ret_error = NULL;
-	e = files_read(&f, false, &fd, ret_error);
+	e = files_read(&f, false, &fd, &from, ret_error);
 	if (e == TULLE_OK)
 		ck_assert_int_eq(bundle_unpack(ret, fd), TULLE_OK);
 	if (fd != -1)
@@ -220,7 +220,7 @@ START_TEST(identities_go_along_with_the_numbers_of_their_users)
 	free(error);
 	ck_assert_int_eq(unlink(paths_etc("identities.yaml")), 0);
 	ck_assert_int_eq(mkdir(paths_etc("identities.yaml"), 0700), 0);
-	ck_assert_int_eq(files_read(&f, false, &(int){ -1 }, &error), TULLE_EINVAL);
+	ck_assert_int_eq(files_read(&f, false, &(int){ -1 }, &from, &error), TULLE_EINVAL);
 	ck_assert_ptr_nonnull(strstr(error, "identities.yaml: cannot be read: "));
 	free(error);
 	ck_assert_int_eq(rmdir(paths_etc("identities.yaml")), 0);
