@@ -65,6 +65,12 @@ publish(struct daemon *d, const struct manifest_files *files, struct buf *error)
 	return e;
 }
 
+static bool
+has_members(const struct daemon *d)
+{
+	return json_object_size(store_table(d->store, "member")) > 0;
+}
+
 /* The first line of what was wrong, for status. */
 static void
 note_trouble(struct published *p, const struct buf *error, size_t before)
@@ -101,12 +107,15 @@ manifests_publish(struct daemon *d, const struct config *c, struct buf *error)
 	d->published.trouble[0] = '\0';
 	if (e != TULLE_OK) {
 		note_trouble(&d->published, error, before);
-		log_error("the manifests of mesh.d were not published: members keep what they have", LF_STR("reason", d->published.trouble),
+		LOG_AT(has_members(d) ? LOG_LVL_ERROR : LOG_LVL_INFO, "the manifests of mesh.d were not published: members keep what they have", LF_STR("reason", d->published.trouble),
 		    LF_UINT("generation", d->published.number));
 	}
 	manifest_files_free(&files);
 	problems_free(problems);
-	return e;
+	if (e == TULLE_OK || has_members(d))
+		return e;
+	error->len = before; /* nobody misses it, and the relay of this host says the same */
+	return TULLE_OK;
 }
 
 /* ---- a member ---- */
@@ -192,7 +201,7 @@ manifests_status(struct daemon *d, json_t *alarms)
 
 	if (d->published.path != NULL) {
 		(void)json_object_set_new(o, "published", publish_status(&d->published));
-		if (d->published.trouble[0] != '\0')
+		if (d->published.trouble[0] != '\0' && has_members(d))
 			alarm_add(alarms, "mesh.d is not published, members keep what they have", d->published.trouble);
 		if (d->published.number != 0 && d->published.highest > d->published.number)
 			alarm_add(alarms, "a member has a newer generation than this authority",

@@ -19,7 +19,8 @@ struct daemon;
  * On an authority that listens: reads mesh.d and publishes it, if it loads
  * without an error.  <c> is the configuration to judge it by.  A folder that
  * is missing publishes nothing, and is an error only after something was.
- * On failure what members have stays, and why is appended to <error>, a line each.
+ * On failure what members have stays, and why is appended to <error>, a line each;
+ * where nobody has joined it is none, and only logged.
  * TULLE_EINVAL, TULLE_ELIMIT, TULLE_ESYS, TULLE_ENOMEM, TULLE_ECRYPTO.
  */
 enum tulle_err manifests_publish(struct daemon *d, const struct config *c, struct buf *error);

@@ -277,8 +277,6 @@ take_files(struct generation *g, const Tulle__V1__SignedManifests *m, char why[G
 		e = generation_digest(digest, g->files.items, g->files.n);
 	if (e == TULLE_OK && memcmp(digest, g->digest, sizeof(digest)) != 0)
 		e = refuse(why, TULLE_EPEER, "its files are not those that were signed");
-	if (e == TULLE_OK)
-		(void)snapshot_revision(g->revision, g->files.items, g->files.n);
 	return e;
 }
 
@@ -287,6 +285,7 @@ generation_open(struct generation *ret, const uint8_t *p, size_t n, const char *
     char why[GENERATION_WHY])
 {
 	Tulle__V1__SignedManifests *m = n <= GENERATION_SIGNED_MAX ? tulle__v1__signed_manifests__unpack(NULL, n, p) : NULL;
+	char revision[SNAPSHOT_REVISION];
 	struct generation g = { 0 };
 	enum tulle_err e;
 
@@ -302,6 +301,8 @@ generation_open(struct generation *ret, const uint8_t *p, size_t n, const char *
 		generation_free(&g);
 		return e == TULLE_ENOMEM || e == TULLE_ECRYPTO ? refuse(why, e, tulle_strerror(e)) : e;
 	}
+	(void)snapshot_revision(revision, g.files.items, g.files.n);
+	memcpy(g.revision, revision, sizeof(revision));
 	*ret = g;
 	return TULLE_OK;
 }

@@ -289,3 +289,15 @@ def test_an_authority_that_was_restored_from_a_backup_is_noticed_and_published_a
     assert published(fleet)["number"] > newer[0]
     follow(fleet, seconds=40)
     assert in_force(fleet["b"])[0] > newer[0]
+
+
+def test_a_host_that_nobody_joined_publishes_in_silence():
+    """Its relay says what is wrong with mesh.d; certd, which may not even be able to read it, reloads."""
+    with mesh.Mesh("fs", ["a"]) as m:
+        m.start_identities({"a": "demo/ctl"})
+        m["a"].start_relay(rules=False)
+        m["a"].manifest("web.yaml", SERVICE.replace("targetPort", "targetPrt"))
+        done = m["a"].tulle("reload", check=False)
+        assert done.returncode == 1 and "certd: reloaded" in done.stdout, done.stdout + done.stderr
+        assert done.stderr.count("targetPrt") == 1, done.stderr
+        assert m["a"].status()["certd"]["state"] == "ready"
