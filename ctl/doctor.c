@@ -48,6 +48,7 @@ static const struct {
 	{ "applications", check_applications },
 	{ "peers", check_peers },
 	{ "destination", check_destination },
+	{ "failures", check_failures },
 	{ "telemetry", check_telemetry },
 };
 

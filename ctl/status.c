@@ -34,6 +34,7 @@ show(const struct answers *a)
 	look_manifests(&r, a);
 	look_services(&r, a, &l);
 	look_traffic(&r, a);
+	look_failures(&r, a);
 	look_rules(&r, a);
 	look_telemetry(&r, a);
 	report_print(&r);

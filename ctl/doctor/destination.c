@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* destination.c - the destination that was named: is there such a thing, may we, and does it answer? */
+/* destination.c - the destination that was named: is there such a thing, may we, and does it answer?  And what failed lately. */
 #include "doctor/destination.h"
 
 #include <stdio.h>
@@ -270,4 +270,11 @@ check_destination(struct doctor *d)
 		look_at_service(d, s, &t);
 	else if (t.addr.family != 0)
 		look_at_address(d, &t);
+}
+
+void
+check_failures(struct doctor *d)
+{
+	if (d->destination == NULL) /* else the answer is above, and what was tried for it would be told again */
+		look_failures(&d->report, &d->answers);
 }

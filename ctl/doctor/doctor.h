@@ -42,6 +42,7 @@ void check_applications(struct doctor *d); /* the workloads of this host listen 
 void check_peers(struct doctor *d);       /* the relays of other hosts can be reached */
 void check_telemetry(struct doctor *d);   /* collectors answer, little is dropped */
 void check_destination(struct doctor *d); /* the one that was named */
+void check_failures(struct doctor *d);    /* what failed lately, and why */
 
 /* Where the identity that this host speaks with stands, NULL: it has none.  Lent. */
 const char *doctor_identity(const struct doctor *d);

@@ -23,8 +23,11 @@ void look_manifests(struct report *r, const struct answers *a);
 /* Every service with its endpoints; where one is on this host, does its application listen?  <l>: who does. */
 void look_services(struct report *r, const struct answers *a, const struct listeners *l);
 
-/* Connections and tunnels, and the connections that failed lately. */
+/* Connections and tunnels. */
 void look_traffic(struct report *r, const struct answers *a);
+
+/* What failed or was denied in the last minutes, each way; told, not judged. */
+void look_failures(struct report *r, const struct answers *a);
 
 /* The steering rules against the plan. */
 void look_rules(struct report *r, const struct answers *a);

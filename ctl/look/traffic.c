@@ -120,11 +120,15 @@ look_services(struct report *r, const struct answers *a, const struct listeners 
 void
 look_traffic(struct report *r, const struct answers *a)
 {
+	if (look_relay_lives(a))
+		show_tunnels(r, json_object_get(a->status[RELAYD], "relay"));
+}
+
+void
+look_failures(struct report *r, const struct answers *a)
+{
 	const json_t *relay = json_object_get(a->status[RELAYD], "relay");
 
-	if (!look_relay_lives(a))
-		return;
-	show_tunnels(r, relay);
 	show_failures(r, relay, "outbound");
 	show_failures(r, relay, "inbound");
 }

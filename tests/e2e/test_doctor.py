@@ -170,6 +170,7 @@ def test_a_policy_that_denies_is_named_with_file_and_line(pair):
     a.reload()
     names(a, "destination", SAID["policy there"], args=["db"])
     line, = [t for t in b.tulle("status", check=False).stdout.splitlines() if "denied by policy" in t]
+    assert "nobody.yaml:7: shop/nobody" in doctor(b).stdout
     assert "nobody.yaml:7: shop/nobody" in line and "spiffe://mesh.test/ns/shop/sa/web" in line
 
 
