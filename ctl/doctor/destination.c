@@ -71,8 +71,10 @@ list_services(const struct doctor *d, const char *name, char *out, size_t size)
 	size_t n = 0;
 
 	out[0] = '\0';
-	if (names == NULL)
+	if (names == NULL || d->mine->services == NULL) {
+		free(names);
 		return;
+	}
 	for (size_t i = 0; i < d->mine->n_services; i++)
 		names[i] = d->mine->services[i].name;
 	near = problem_nearest(name, names);

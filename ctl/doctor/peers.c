@@ -44,7 +44,7 @@ static void
 look_further(const struct doctor *d, const struct probe *first, const struct endpoint *const *who, struct probe *second, size_t n)
 {
 	struct probe ask[PROBES_MAX];
-	size_t back[PROBES_MAX], m = 0;
+	size_t back[PROBES_MAX] = { 0 }, m = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		second[i] = (struct probe){ .end = PROBE_FAILED };
