@@ -148,12 +148,14 @@ when(char out[32], int64_t t)
 static int
 show(struct open_state *o, bool json)
 {
-	char pin[TEXT_BASE64URL(TOKEN_PIN)] = "";
+	char pin[TEXT_BASE64URL(TOKEN_PIN)] = "", hex[2 * TOKEN_PIN + 1] = "";
 	json_t *cas = authority_status(o->authority, clock_wall_sec()), *ca;
 	size_t i;
 
 	if (authority_has_root(o->authority))
 		(void)text_base64url(authority_pin(o->authority), TOKEN_PIN, pin);
+	if (authority_has_root(o->authority))
+		(void)text_hex(authority_pin(o->authority), TOKEN_PIN, hex);
 	if (json) {
 		json_t *all = json_pack("{ss ss so}", "trust_domain", o->td, "root_pin", pin, "cas", cas);
 
@@ -163,6 +165,8 @@ show(struct open_state *o, bool json)
 		return EXIT_SUCCESS;
 	}
 	(void)printf("trust domain  %s\n", o->td);
+	if (*hex != '\0')
+		(void)printf("root sha256:%s\n", hex);
 	json_array_foreach (cas, i, ca) {
 		char end[32];
 

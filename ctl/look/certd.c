@@ -58,11 +58,29 @@ show_member(struct report *r, const json_t *m)
 		    print_lifetime(left > 0 ? left : 0, text), authority);
 }
 
+/* Clusters whose pods may join here: without their keys nobody can. */
+static void
+show_issuers(struct report *r, const json_t *issuers)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (issuers, i, one) {
+		const char *error = answer_text(one, "error", "");
+
+		if (*error != '\0')
+			report_add(r, answer_num(one, "keys") > 0 ? WARNING : BROKEN, "issuer", "%s: the keys at %s cannot be had: %s%s",
+			    answer_text(one, "issuer", "?"), answer_text(one, "jwks", "?"), error,
+			    answer_num(one, "keys") > 0 ? "; what was known before stays" : "; no pod of it can join");
+	}
+}
+
 void
 look_certd(struct report *r, const struct answers *a)
 {
 	const char *state = answer_text(a->status[CERTD], "state", "?");
-	const json_t *alarm;
+	const json_t *alarm, *member = json_object_get(a->status[CERTD], "member");
+	const char *root = answer_text(a->status[CERTD], "root", "");
 	enum health h;
 	size_t i;
 
@@ -74,10 +92,13 @@ look_certd(struct report *r, const struct answers *a)
 	h = strcmp(state, "ready") == 0 ? WELL : strcmp(state, "degraded") == 0 ? WARNING : BROKEN;
 	report_add(r, h, "certd", "%s, trust domain %s, source %s%s", state, answer_text(a->status[CERTD], "trust_domain", "?"),
 	    answer_text(a->status[CERTD], "source", "?"),
-	    strcmp(state, "not joined") == 0 ? ": tulle join TOKEN"
+	    strcmp(state, "not joined") == 0 ? (json_is_true(json_object_get(member, "by_itself")) ? "" : ": tulle join TOKEN")
 	    : strcmp(state, "down") == 0     ? ": no certificate can be handed out"
 	                                     : "");
 	json_array_foreach(json_object_get(a->status[CERTD], "alarms"), i, alarm)
 		show_alarm(r, alarm);
-	show_member(r, json_object_get(a->status[CERTD], "member"));
+	if (*root != '\0') /* what identity.join.root of a host that joins by itself must say */
+		report_add(r, WELL, "root", "%s", root);
+	show_issuers(r, json_object_get(a->status[CERTD], "issuers"));
+	show_member(r, member);
 }

@@ -8,6 +8,7 @@ import stat
 import subprocess
 
 import certd
+import mesh
 import netns
 import pytest
 import tokens
@@ -93,6 +94,10 @@ def test_a_pod_joins_by_itself_and_is_who_its_token_says(world, keys):
     assert member["kubernetes"]["pod"] == "web-1" and member["kubernetes"]["uid"] == POD + "1", member
     assert 3000 < member["remaining"] <= 3600, member
     assert p.status()["trust_domain"] == certd.DOMAIN
+    assert c.root in c.authority.tulle("status").stdout  # what an operator copies into identity.join.root
+    c.authority.stop()
+    done = subprocess.run([mesh.binary("tulle-certd"), "ca", "show", "--root", c.authority.root], capture_output=True, text=True)
+    assert f"root {c.root}" in done.stdout, done.stderr
 
 
 def test_a_token_signed_with_a_curve_will_do(world, keys):
