@@ -75,25 +75,25 @@ podsocks_free(struct podsocks *p)
 static enum tulle_err
 listen_at(struct podsocks *p, const char *name, int *ret_fd)
 {
-	char AUTO_FREE *folder = NULL, *path = NULL;
+	char AUTO_FREE *path = NULL;
 	enum tulle_err e;
+	size_t folder;
 
-	if (asprintf(&folder, "%s/%s", p->dir, name) == -1) {
-		folder = NULL;
-		return TULLE_ENOMEM;
-	}
-	if (asprintf(&path, "%s/" SOCKET, folder) == -1) {
+	if (asprintf(&path, "%s/%s/" SOCKET, p->dir, name) == -1) {
 		path = NULL;
 		return TULLE_ENOMEM;
 	}
+	folder = strlen(path) - strlen("/" SOCKET);
+	path[folder] = '\0';
 	/* The host's users end at the folder above; in the pod any user may come. */
 	e = file_mkdirs(p->dir, 0700);
 	if (e == TULLE_OK && chmod(p->dir, 0700) == -1)
 		e = TULLE_ESYS;
 	if (e == TULLE_OK)
-		e = file_mkdirs(folder, 0755);
-	if (e == TULLE_OK && chmod(folder, 0755) == -1)
+		e = file_mkdirs(path, 0755);
+	if (e == TULLE_OK && chmod(path, 0755) == -1)
 		e = TULLE_ESYS;
+	path[folder] = '/';
 	return e ? e : sock_listen_unix(ret_fd, path, 0666);
 }
 
