@@ -196,7 +196,7 @@ keyset_new(struct keyset **ret, struct loop *l, const char *dir, const struct ku
 		return TULLE_ENOMEM;
 	s->loop = l;
 	if (!copy_text(&s->issuer, k->issuer) || !copy_text(&s->jwks, k->jwks) || !copy_text(&s->ca, k->jwks_ca) ||
-	    !copy_text(&s->token_file, k->jwks_token_file))
+	    !copy_text(&s->token_file, k->jwks_token_file) || s->issuer == NULL || s->jwks == NULL)
 		e = TULLE_ENOMEM;
 	else if (s->jwks[0] != '/')
 		e = begin_url(s, dir);
