@@ -33,6 +33,7 @@ static const char usage_text[] =
     "  --termination-grace TIME  how long its stop may take in all (default: the pod's own)\n"
     "  --cpu REQUEST[:LIMIT]     default 50m\n"
     "  --memory REQUEST[:LIMIT]  default 64Mi:256Mi\n"
+    "  --no-status               for podman: no annotation from which tulle uninject works\n"
     "\n"
     "Exit status: 0 printed, 1 refused and nothing printed, 2 wrong usage.\n";
 
@@ -53,7 +54,7 @@ read_options(int argc, char **argv, struct inject_options *o)
 		{ "config-map", required_argument, NULL, 'c' }, { "mesh-config-map", required_argument, NULL, 'm' },
 		{ "drain", required_argument, NULL, 'd' }, { "termination-grace", required_argument, NULL, 'g' },
 		{ "cpu", required_argument, NULL, 'C' }, { "memory", required_argument, NULL, 'M' },
-		{ "help", no_argument, NULL, 'h' }, { 0 } };
+		{ "no-status", no_argument, NULL, 'n' }, { "help", no_argument, NULL, 'h' }, { 0 } };
 	const char **const texts[] = { ['v'] = &o->socket_volume, ['I'] = &o->image, ['p'] = &o->pull_policy, ['c'] = &o->config_map,
 		['m'] = &o->mesh_config_map, ['d'] = &o->drain, ['g'] = &o->grace, ['C'] = &o->cpu, ['M'] = &o->memory };
 	char why[INJECT_WHY];
@@ -66,7 +67,9 @@ read_options(int argc, char **argv, struct inject_options *o)
 		}
 		if (c == '?')
 			return cli_try(argv[0]);
-		if (c == 'r') { /* as every verb; nothing of this host is read */
+		if (c == 'n') {
+			o->no_status = true;
+		} else if (c == 'r') { /* as every verb; nothing of this host is read */
 			if (cli_root(argv[0], optarg) != 0)
 				return CLI_WRONG;
 		} else if (c == 's' || c == 'i') {

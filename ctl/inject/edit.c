@@ -332,6 +332,17 @@ edits_shared(const struct edits *ed, const struct node *n)
 	return found;
 }
 
+void
+edits_drop_own(struct edits *ed)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ed->n; i++)
+		if (!ed->list[i].own)
+			ed->list[n++] = ed->list[i];
+	ed->n = n;
+}
+
 enum tulle_err
 edits_apply(const struct edits *ed, struct buf *out)
 {

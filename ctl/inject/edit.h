@@ -68,6 +68,9 @@ enum tulle_err edits_sort(struct edits *ed, size_t first);
  */
 const struct node *edits_shared(const struct edits *ed, const struct node *n);
 
+/* Takes those away that are marked <own>. */
+void edits_drop_own(struct edits *ed);
+
 /* Appends the new text to <out>; they are in order. */
 enum tulle_err edits_apply(const struct edits *ed, struct buf *out);
 

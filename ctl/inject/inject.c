@@ -380,6 +380,11 @@ inject_text(struct buf *out, struct buf *notes, struct inject_done *ret, const c
 	}
 	if (e == TULLE_OK && in.edits.n > 0)
 		e = proof_back(&in.edits, name, &t, &made, problems);
+	if (e == TULLE_OK && o->no_status) { /* only now: the proof needs it */
+		edits_drop_own(&in.edits);
+		buf_consume(&made, buf_len(&made));
+		e = edits_apply(&in.edits, &made);
+	}
 	if (e == TULLE_OK && buf_len(&made) > 0)
 		e = buf_append(out, buf_head(&made), buf_len(&made));
 	if (e == TULLE_OK)

@@ -10,6 +10,7 @@
 struct inject_options {
 	bool classic;                /* an ordinary container, for Kubernetes before 1.29 and for podman */
 	bool socket;                 /* identity from a socket of the node instead of the pod's token */
+	bool no_status;              /* no annotation tulle.mesh/status: podman takes none that is longer than 63 bytes */
 	const char *image;
 	const char *pull_policy;     /* or NULL: the cluster's default */
 	const char *config_map;      /* holds tulle.yaml */

@@ -130,6 +130,18 @@ def test_a_refusal_prints_nothing_and_the_rest_is_told_on_standard_error(tmp_pat
         assert wrong[0].encode() in done.stderr
 
 
+@pytest.mark.parametrize("path", INPUTS, ids=lambda p: p.stem)
+def test_without_a_status_only_that_is_missing(path):
+    """For podman."""
+    whole, without = (documents(tulle("inject", "--sidecar", "classic", *more, path).stdout) for more in ([], ["--no-status"]))
+    for d in whole:
+        for p in pods(d):
+            (p.get("metadata", {}).get("annotations") or {}).pop("tulle.mesh/status", None)
+    assert plain(without) == plain(whole) and any(plain(d) != plain(e) for d, e in zip(without, documents(path.read_bytes())))
+    twice = tulle("inject", "-", stdin=yaml.safe_dump_all(without).encode())
+    assert twice.returncode == 1 and b"is the name of Tulle's own container" in twice.stderr
+
+
 def test_what_has_no_pod_is_printed_as_it_is():
     text = b"# nothing\r\n---\nkind: Service\napiVersion: v1\n...\n---\n"
     done = tulle("inject", "-", stdin=text)
