@@ -19,7 +19,18 @@ text(const json_t *o, const char *name)
 static int64_t
 number(const json_t *o, const char *name)
 {
-	return json_integer_value(json_object_get(o, name));
+	json_int_t n = json_integer_value(json_object_get(o, name));
+
+	return n > 0 ? n : 0;
+}
+
+/* No sum of what a relay says wraps, whoever it is by now. */
+static int64_t
+plus(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
 static struct row
@@ -57,15 +68,27 @@ find(const struct rows *r, const char *key)
 static void
 add(struct row *to, const struct row *r)
 {
-	to->connections += r->connections;
-	to->denied += r->denied;
-	to->failed += r->failed;
-	to->audited += r->audited;
-	to->active += r->active;
-	to->received += r->received;
-	to->sent += r->sent;
+	to->connections = plus(to->connections, r->connections);
+	to->denied = plus(to->denied, r->denied);
+	to->failed = plus(to->failed, r->failed);
+	to->audited = plus(to->audited, r->audited);
+	to->active = plus(to->active, r->active);
+	to->received = plus(to->received, r->received);
+	to->sent = plus(to->sent, r->sent);
 	if (to->last < r->last)
 		to->last = r->last;
+}
+
+/* It is printed as it is. */
+static bool
+is_how(const char *how)
+{
+	static const char *const all[] = { "mutual", "plaintext", "local", "outside" };
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (strcmp(how, all[i]) == 0)
+			return true;
+	return false;
 }
 
 static enum tulle_err
@@ -75,7 +98,7 @@ take_row(struct rows *r, const json_t *o)
 	char AUTO_FREE *key = key_of(&row);
 	struct row *there;
 
-	if (!json_is_object(o))
+	if (!json_is_object(o) || !is_how(row.how) || row.port > UINT16_MAX)
 		return TULLE_EPEER;
 	if (key == NULL)
 		return TULLE_ENOMEM;
@@ -213,19 +236,19 @@ rows_sum(const struct rows *r, bool inbound)
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct row *w = &r->list[i];
-		int64_t carried = less(w->connections, w->denied + w->failed);
+		int64_t carried = less(w->connections, plus(w->denied, w->failed));
 
 		if (w->inbound != inbound)
 			continue;
-		s.carried += carried;
-		s.mutual += rank(w) == 3 ? carried : 0;
-		s.plaintext += rank(w) == 0 ? carried : 0;
-		s.local += rank(w) == 1 ? carried : 0;
-		s.outside += rank(w) == 2 ? carried : 0;
+		s.carried = plus(s.carried, carried);
+		s.mutual = plus(s.mutual, rank(w) == 3 ? carried : 0);
+		s.plaintext = plus(s.plaintext, rank(w) == 0 ? carried : 0);
+		s.local = plus(s.local, rank(w) == 1 ? carried : 0);
+		s.outside = plus(s.outside, rank(w) == 2 ? carried : 0);
 		s.callers += rank(w) == 0;
-		s.denied += w->denied;
-		s.failed += w->failed;
-		s.audited += w->audited;
+		s.denied = plus(s.denied, w->denied);
+		s.failed = plus(s.failed, w->failed);
+		s.audited = plus(s.audited, w->audited);
 	}
 	return s;
 }
@@ -233,7 +256,9 @@ rows_sum(const struct rows *r, bool inbound)
 int
 rows_share(const struct rows_sum *s)
 {
-	int64_t all = s->mutual + s->plaintext;
+	int64_t all = plus(s->mutual, s->plaintext);
 
+	if (all > INT64_MAX / 1000)
+		return (int)(s->mutual / (all / 1000));
 	return all > 0 ? (int)(s->mutual * 1000 / all) : -1;
 }

@@ -212,6 +212,8 @@ def roll_out(r, web, api, db, client):
     r.put("db", entry(db, "db"))
     r.stage("db", 1 / 2, ["client"])
 
+    told = web.as_app(web.public(mesh.binary("tulle")), "traffic", "--root", web.root, check=False)
+    assert told.returncode == 1 and client.ip not in told.stdout + told.stderr, told  # addresses are for root alone
     done = plaintext(web)
     assert done.returncode == 3 and client.ip in done.stdout and "STRICT would refuse" in done.stdout, done.stdout
     r.mesh(client)

@@ -87,7 +87,7 @@ END_TEST
 
 START_TEST(another_answer_is_refused)
 {
-	static const char *const wrong[] = { "{}", "{\"workers\":{}}", "{\"workers\":[[3]]}", "[]" };
+	static const char *const wrong[] = { "{}", "{\"workers\":{}}", "{\"workers\":[[3]]}", "[]", "{\"workers\":[[{\"how\":\"\\u001b[2J\"}]]}" };
 	struct rows r;
 
 	ck_assert_int_eq(rows_take(&r, json_loads(wrong[_i], 0, NULL)), TULLE_EPEER);
@@ -105,7 +105,7 @@ main(void)
 	tcase_add_test(tc, workers_are_added_up);
 	tcase_add_test(tc, the_share_counts_what_got_through);
 	tcase_add_test(tc, a_difference_has_only_what_happened);
-	tcase_add_loop_test(tc, another_answer_is_refused, 0, 4);
+	tcase_add_loop_test(tc, another_answer_is_refused, 0, 5);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
