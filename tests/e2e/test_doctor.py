@@ -183,6 +183,24 @@ def test_rules_that_another_firewall_flushed_are_named(pair, flush):
     assert bad(a) == []
 
 
+def test_a_firewall_of_this_host_that_judges_what_was_redirected_is_named(pair):
+    """What firewalld and ufw leave to be seen; what they do is in tests/machines/test_firewalls.py."""
+    a = pair["a"]
+    a.run("nft", "add", "table", "inet", "firewalld")
+    a.run("iptables-nft-restore", "--noflush", input="*filter\n:ufw-before-input - [0:0]\n-A INPUT -j ufw-before-input\nCOMMIT\n")
+    names(a, "firewall", "firewalld lets in", "capture.inboundPorts")
+    names(a, "firewall", "ufw allow 15006/tcp", "capture.inboundPorts")
+    a.configure(capture={"inboundPorts": [8080]})
+    a.rules("apply")
+    assert [what for what, _ in bad(a) if what == "firewall"] == []
+    del a.settings["capture"]
+    a.configure()
+    a.run("nft", "delete", "table", "inet", "firewalld")
+    a.run("iptables-nft-restore", "--noflush", input="*filter\n-D INPUT -j ufw-before-input\n-X ufw-before-input\nCOMMIT\n")
+    a.rules("apply")
+    assert bad(a) == []
+
+
 def test_rules_that_were_removed_are_not_called_flushed(pair):
     a = pair["a"]
     a.rules("remove", "--now")
