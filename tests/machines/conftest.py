@@ -28,12 +28,17 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def debs():
-    """The package twice, under two versions: a folder with old.deb and new.deb."""
+    """The package twice, under two versions: a folder with old.deb and new.deb; TULLE_DEBS names one that is there already."""
+    if ready := os.environ.get("TULLE_DEBS"):
+        yield pathlib.Path(ready)
+        return
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tulle-debs-"))
     for name, version in zip(("old.deb", "new.deb"), VERSIONS):
         done = subprocess.run([machine.TOP / "scripts/deb", version], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         shutil.copy(machine.TOP / "build/deb" / f"tulle_{version}_amd64.deb", folder / name)
+    for part in (machine.TOP / "build/deb").glob(f"tulle_{VERSIONS[0]}.*"):  # the source package
+        shutil.copy(part, folder)
     yield folder
     shutil.rmtree(folder)
 

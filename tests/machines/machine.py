@@ -14,8 +14,8 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("TULLE_CACHE") or pathlib.Path.home() / ".cache/tulle")
-PACKAGES = ("systemd,systemd-sysv,dbus,iproute2,iptables,procps,curl,kmod,udev,nginx-light,ncat,libnghttp2-14,libyaml-0-2,"
-            "libjansson4,libzstd1,libprotobuf-c1,libcap-ng0,libseccomp2,libmnl0")
+PACKAGES = ("systemd,systemd-sysv,dbus,iproute2,iptables,procps,curl,kmod,udev,nftables,nginx-light,ncat,libnghttp2-14,libyaml-0-2,"
+            "libjansson4,libzstd1,libprotobuf-c1,libcap-ng0,libseccomp2,libmnl0,apt-utils")
 SYSTEM = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -110,7 +110,12 @@ class Machine:
         self.process = None
 
     def start(self):
-        """Boots; returns when it is up and has its addresses."""
+        """Boots; returns when it is up and has its addresses, which systemd-networkd gives it."""
+        network = self.layers / "up/etc/systemd/network"
+        network.mkdir(parents=True, exist_ok=True)
+        (network / "10-host0.network").write_text(
+            f"[Match]\nName=host0\n[Network]\nAddress={self.address}/24\nAddress={self.address6}/64\n"
+            "LinkLocalAddressing=no\nIPv6AcceptRA=no\nIPv6DuplicateAddressDetection=0\n")
         log = open(self.layers / "log", "wb")
         memory = next((line.split(":")[2].strip() for line in open("/proc/self/cgroup", encoding="ascii") if ":memory:" in line), "")
         self.groups = [f"/sys/fs/cgroup/{h}/{self.id}" for h in ("systemd", "unified") if os.path.isdir(f"/sys/fs/cgroup/{h}")]
@@ -129,9 +134,8 @@ class Machine:
         self.pid = wait_for(self._leader, what=f"the start of {self.name}")
         wait_for(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"), 60,
                  f"the boot of {self.name}")
-        self.run("ip", "addr", "replace", f"{self.address}/24", "dev", "host0")
-        self.run("ip", "addr", "replace", f"{self.address6}/64", "dev", "host0", "nodad")
-        self.run("ip", "link", "set", "host0", "up")
+        wait_for(lambda: self.address6 in (said := self.out("ip", "addr", "show", "dev", "host0")) and self.address in said, 15,
+                 f"the addresses of {self.name}")
 
     def _leader(self):
         assert self.process.poll() is None, (self.layers / "log").read_text(errors="replace")[-2000:]

@@ -1,25 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of the package on a machine: what it leaves behind, and what the host can reach meanwhile."""
+"""The life of the package on a machine while traffic flows through it, and what it leaves behind."""
+import json
+import subprocess
+
 import pytest
-from machine import wait_for
+import residue
+from load import Load, Table
+from machine import SYSTEM, wait_for
 
-# What every run of a Debian system changes by itself.
-ALIVE = ("/var/log", "/var/lib/apt", "/var/cache", "/var/lib/dpkg", "/var/lib/systemd", "/root", "/tmp", "/var/tmp", "/mnt",
-         "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-",
-         "/etc/.pwd.lock", "/etc/ld.so.cache", "/etc/machine-id",
-         "/var/lib/nginx", "/run/nginx.pid", "/run/systemd", "/run/udev", "/run/lock", "/run/xtables.lock", "/run/utmp")
+USERS = ("tulle-relayd", "tulle-certd", "tulle-telemetryd")
 
 
-def residue(m):
-    """Files with their contents, rules and units."""
-    prune = " ".join(f"-path {p} -prune -o" for p in ("/proc", "/sys", "/dev", *ALIVE))
-    files = m.out("bash", "-c", f"find / -xdev {prune} -printf '%p %M %u %g %l\\n' | sort; find /run/tulle 2>/dev/null; "
-                  f"find /etc {' '.join(f'-path {p} -prune -o' for p in ALIVE)} -type f -exec sha256sum {{}} +  | sort")
-    return {
-        "files": files,
-        "rules": m.out("bash", "-c", "nft list ruleset 2>/dev/null; cat /proc/net/ip_tables_names /proc/net/ip6_tables_names"),
-        "units": m.out("systemctl", "list-unit-files", "--no-legend", "--no-pager"),
-    }
+@pytest.fixture(scope="module")
+def outside(lab):
+    """A web server next to the machine, for what the machine itself asks for."""
+    folder = lab.path / "outside"
+    folder.mkdir()
+    (folder / "index.html").write_text("outside\n")
+    server = subprocess.Popen(lab.enter("python3", "-m", "http.server", "--bind", "::", "-d", folder, "8080"),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield "http://10.99.0.1:8080/", "http://[fd99::1]:8080/"
+    server.kill()
+    server.wait()
 
 
 @pytest.fixture(scope="module")
@@ -29,41 +31,63 @@ def host(lab):
     print(m.journal()[-3000:])
 
 
-def installed(host):
-    return "install ok installed" in host.run("dpkg-query", "-W", "-f=${Status}", "tulle", check=False).stdout
+def well(host):
+    wait_for(lambda: host.run("tulle", "status", check=False).returncode == 0, 30, "a status without complaint")
+    assert host.active("tulle-rules") == "active" and "TULLE_OUT" in host.out("iptables-save")
 
 
-def test_install_remove_reinstall_and_purge_leave_nothing(host, lab):
-    server = f"http://{host.address}/"
+def authority(host):
+    """The sums of the keys: the same as long as the state is."""
+    return host.out("bash", "-c", "sha256sum /var/lib/tulle/certd/ca/*.key /var/lib/tulle/certd/seal.key")
+
+
+def test_a_whole_life_under_traffic_loses_nothing_and_leaves_nothing(host, lab, outside):
     host.run("systemctl", "start", "nginx")
-    # The tools make an empty table where they look: look once before.
-    before = residue(host)
-
-    host.run("apt-get", "install", "-y", "/mnt/old.deb")
-    host.run("tulle", "init", "--default", "shop/life")
-    wait_for(lambda: host.active("tulle-rules") == "active", what="the rules")
-    assert "TULLE_OUT" in host.out("iptables-save")
-    key = host.out("sha256sum", "/var/lib/tulle/certd/journal", check=False)
-    host.run("apt-get", "install", "-y", "/mnt/new.deb")
-    assert host.active("tulle-relayd") == "active" and host.active("tulle-rules") == "active"
-    host.run("apt-get", "install", "-y", "--allow-downgrades", "/mnt/old.deb")
-    wait_for(lambda: host.run("tulle", "status", check=False).returncode == 0, what="a status without complaint")
-
-    host.run("apt-get", "remove", "-y", "tulle")
-    assert "TULLE" not in host.out("iptables-save") and host.active("tulle-relayd") != "active"
-    assert host.get(server) == "200"
-    assert host.run("test", "-d", "/var/lib/tulle/certd").returncode == 0
-    host.run("apt-get", "install", "-y", "/mnt/old.deb")
-    assert installed(host)
-    host.run("systemctl", "start", "tulle.target", "tulle-certd", "tulle-telemetryd", "tulle-relayd", "tulle-rules")
-    wait_for(lambda: host.run("tulle", "status", check=False).returncode == 0, what="the mesh of before")
-    assert host.out("tulle", "ca", "show", check=False) is not None and key is not None
-
-    host.run("apt-get", "purge", "-y", "tulle")
-    after = residue(host)
-    host.run("systemctl", "daemon-reload")
-    for part in ("files", "units"):
-        assert sorted(set(before[part].splitlines()) ^ set(after[part].splitlines())) == [], part
-    assert "TULLE" not in after["rules"]
-    for user in ("tulle-relayd", "tulle-certd", "tulle-telemetryd"):  # they stay, locked, as Debian's policy has it
+    here, here6 = f"http://{host.address}/", f"http://[{host.address6}]/"
+    loads = [Load("in", lab.enter(), here, lab.path / "in"), Load("in, IPv6", lab.enter(), here6, lab.path / "in6"),
+             Load("out", host.inside(), outside[0], lab.path / "out"),
+             Load("out, IPv6", host.inside(), outside[1], lab.path / "out6")]
+    slow = subprocess.Popen(lab.enter("curl", "-s", "-N", "--limit-rate", "1", "-o", "/dev/null", here), env=SYSTEM)
+    table = Table(*loads)
+    try:
+        wait_for(lambda: all(any(r.status == 0 for r in load.requests()) for load in loads), 30, "traffic")
+        before = residue.snapshot(host)
+        with table.step("before"):
+            pass
+        with table.step("install"):
+            host.run("apt-get", "install", "-y", "/mnt/old.deb")
+        with table.step("configure (tulle init)"):
+            host.run("tulle", "init", "--default", "shop/life")
+            well(host)
+        root = authority(host)
+        with table.step("upgrade"):
+            host.run("apt-get", "install", "-y", "/mnt/new.deb")
+            well(host)
+        with table.step("downgrade"):
+            host.run("apt-get", "install", "-y", "--allow-downgrades", "/mnt/old.deb")
+            well(host)
+        assert authority(host) == root
+        with table.step("remove"):
+            host.run("apt-get", "remove", "-y", "tulle")
+        assert "TULLE" not in "".join(residue.snapshot(host)["rules"])
+        with table.step("reinstall"):
+            host.run("apt-get", "install", "-y", "/mnt/old.deb")
+            well(host)
+        assert authority(host) == root
+        with table.step("purge"):
+            host.run("apt-get", "purge", "-y", "tulle")
+        changed = residue.settled(host, before)
+    finally:
+        for load in loads:
+            load.stop()
+        slow.kill()
+        slow.wait()
+    table.show()
+    users = changed.pop("users")
+    assert changed == {}, json.dumps(changed, indent=1)
+    assert sorted(line.split(":")[0] for line in users) == sorted(f"+ {u}" for u in (*USERS, *USERS, "tulle"))
+    for user in USERS:  # locked, and nobody can log in as one
         assert "!" in host.out("getent", "shadow", user).split(":")[1]
+        assert host.out("getent", "passwd", user).strip().endswith("/nologin")
+    assert table.failed() == []
+    assert all(good > 0 for _, _, _, good, _ in table.rows())
