@@ -45,7 +45,9 @@ def test_piuparts_finds_nothing_left(debs, tmp_path):
     needs("piuparts")
     base = tmp_path / "base.tar.gz"
     subprocess.run(["tar", "-C", machine.root_file_system(), "-I", "gzip -1", "-cf", base, "."], check=True)
-    done = subprocess.run(["piuparts", "-d", "bookworm", "-m", machine.mirror(), "--no-eatmydata", "-b", base, debs / "old.deb"],
+    done = subprocess.run(["piuparts", "-d", "bookworm", "-m", machine.mirror(), "--no-eatmydata", "-b", base,
+                           "-I", "/var/cache/debconf/tmp.ci",  # apt-utils', of any package with templates
+                           debs / "old.deb"],
                           capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     assert "PASS: All tests." in done.stdout + done.stderr
@@ -65,8 +67,8 @@ def test_autopkgtest_passes(debs, tmp_path):
     said = (results / "summary").read_text() if (results / "summary").exists() else ""
     details = "".join(p.read_text(errors="replace")[-3000:] for p in results.glob("*-std*")) if results.exists() else ""
     assert done.returncode == 2, done.stdout[-3000:] + said + details  # 2: all that ran is well, some were skipped
-    assert sorted(line.split()[:2] for line in said.splitlines()) == [
-        ["one-host-mesh", "PASS"], ["smoke", "PASS"], ["units", "SKIP"]]
+    assert {tuple(line.split()[:2]) for line in said.splitlines()} == {
+        ("one-host-mesh", "PASS"), ("smoke", "PASS"), ("units", "SKIP")}
 
 
 def test_the_part_of_autopkgtest_that_wants_units_passes_on_a_machine(lab):
