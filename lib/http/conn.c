@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "http/reader.h"
 #include "http1/write.h"
+#include "io/sock.h"
 #include "tls/channel.h"
 
 #define ANSWER_MAX (32u << 20) /* bytes of head and body */
@@ -25,6 +26,7 @@ enum conn_state {
 	CONN_IDLE,    /* no byte of a request yet */
 	CONN_HEAD,
 	CONN_BODY,
+	CONN_LATER,   /* the handler will answer */
 	CONN_ANSWER,  /* being sent */
 	CONN_CLOSING, /* the last answer is being sent; what comes in is dropped */
 };
@@ -37,6 +39,10 @@ struct http_conn {
 	struct timer deadline;   /* of the state */
 	enum conn_state state;
 	struct http_reader reader;
+	/* In CONN_LATER: */
+	void (*gone)(void *arg);
+	void *gone_arg;
+	bool later_head_only, later_close;
 };
 
 struct http_exchange {
@@ -45,6 +51,7 @@ struct http_exchange {
 	bool head_only; /* HEAD: length, but no body */
 	bool close;
 	bool replied;
+	bool later;
 	struct buf out;
 };
 
@@ -67,6 +74,8 @@ enter(struct http_conn *c, enum conn_state state)
 void
 http_conn_close(struct http_conn *c)
 {
+	if (c->state == CONN_LATER)
+		c->gone(c->gone_arg);
 	LIST_REMOVE(c, link);
 	c->served->count--;
 	timer_clear(c->served->loop, &c->deadline);
@@ -158,6 +167,21 @@ http_exchange_body(const struct http_exchange *x, size_t *ret_len)
 	return reader_body(&x->conn->reader, ret_len);
 }
 
+const struct addr *
+http_exchange_peer(const struct http_exchange *x)
+{
+	return &x->conn->peer;
+}
+
+struct addr
+http_exchange_local(const struct http_exchange *x)
+{
+	struct addr a = { 0 };
+
+	(void)sock_local(channel_fd(x->conn->channel), &a);
+	return a;
+}
+
 /* Puts the answer on its way.  False: the connection is gone. */
 static bool
 send_answer(struct http_conn *c, struct http_exchange *x)
@@ -208,7 +232,7 @@ dispatch(struct http_served *s, struct http_exchange *x)
 			continue;
 		if (route_takes(r, x->head)) {
 			r->handle(s->arg, x);
-			if (!x->replied)
+			if (!x->replied && !x->later)
 				reply_text(x, 500, "no answer");
 			return;
 		}
@@ -240,7 +264,35 @@ handle(struct http_conn *c)
 	};
 
 	dispatch(c->served, &x);
-	return send_answer(c, &x);
+	if (!x.later)
+		return send_answer(c, &x);
+	c->later_head_only = x.head_only;
+	c->later_close = x.close;
+	enter(c, CONN_LATER);
+	channel_pause(c->channel, true);
+	return true;
+}
+
+/* A connection that waits for its handler is all that there is to know. */
+struct http_later *
+http_later(struct http_exchange *x, void (*gone)(void *arg), void *arg)
+{
+	x->later = true;
+	x->conn->gone = gone;
+	x->conn->gone_arg = arg;
+	return (struct http_later *)(void *)x->conn;
+}
+
+void
+http_later_reply(struct http_later *l, unsigned int status, const char *type, const void *body, size_t len)
+{
+	struct http_conn *c = (struct http_conn *)(void *)l;
+	struct http_exchange x = { .conn = c, .head = &c->reader.head, .head_only = c->later_head_only, .close = c->later_close,
+		.out = buf_new(ANSWER_MAX) };
+
+	c->state = CONN_ANSWER; /* from here on nobody asks whether it is gone */
+	http_reply(&x, status, type, body, len);
+	(void)send_answer(c, &x);
 }
 
 /* The head is complete: is the body worth waiting for?  False: refused, or gone. */
@@ -267,7 +319,7 @@ expect_body(struct http_conn *c)
 static void
 process(struct http_conn *c)
 {
-	while (c->state != CONN_ANSWER && c->state != CONN_CLOSING) {
+	while (c->state < CONN_LATER) {
 		if (c->state == CONN_IDLE && buf_len(&c->reader.in) > 0)
 			enter(c, CONN_HEAD); /* from the first byte; more bytes do not move it (SL-01) */
 		switch (reader_step(&c->reader)) {

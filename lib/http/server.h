@@ -3,7 +3,7 @@
  * server.h - a small HTTP/1.1 server over a loop: /metrics, /healthz, and
  * whatever else a program of ours answers.
  *
- * Handlers answer before they return.  Bounded in everything: connections,
+ * Handlers answer before they return, or say that they will answer later.  Bounded in everything: connections,
  * head, body, and the time each of them may take.  Requests that break a
  * rule of http1/parse.h get its status and the connection is closed.
  * Answers that the server makes itself are fixed text and reflect nothing
@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "http1/parse.h"
 #include "io/loop.h"
@@ -28,7 +29,7 @@ struct http_exchange;
 struct http_route {
 	const char *method; /* "GET" answers HEAD too */
 	const char *path;   /* the whole path, without the query; NULL ends the table */
-	/* Must answer with http_reply() or http_reply_with(), once; if it does not, the client gets 500. */
+	/* Must answer with http_reply() or http_reply_with(), once, or take it up with http_later(); else the client gets 500. */
 	void (*handle)(void *arg, struct http_exchange *x);
 };
 
@@ -59,6 +60,10 @@ size_t http_server_connections(const struct http_server *s);
 const struct http1_head *http_exchange_head(const struct http_exchange *x);
 const uint8_t *http_exchange_body(const struct http_exchange *x, size_t *ret_len);
 
+/* Who asks, and which of our addresses it asked; family 0 for a Unix socket.  Lent for the handler's call. */
+const struct addr *http_exchange_peer(const struct http_exchange *x);
+struct addr http_exchange_local(const struct http_exchange *x);
+
 /*
  * Answers; everything is copied.  <type> is a Content-Type, NULL: no body
  * type.  A failure to send is the connection's end, nothing that a handler
@@ -69,5 +74,18 @@ void http_reply(struct http_exchange *x, unsigned int status, const char *type, 
 /* The same with more fields (lent); a field that cannot be written makes the answer a 500. */
 void http_reply_with(struct http_exchange *x, unsigned int status, const char *type, const struct http1_field *fields,
     size_t n, const void *body, size_t len);
+
+/*
+ * The answer comes later: from http_later_reply(), once, within the server's
+ * body_ms, after which the connection is closed.  Call it from the handler
+ * instead of http_reply().  <gone> is told if the connection ends before the
+ * answer, whatever ended it; neither it nor the later answer may then be
+ * used any more.  The other end's going is not always noticed at once.
+ */
+struct http_later;
+struct http_later *http_later(struct http_exchange *x, void (*gone)(void *arg), void *arg);
+
+/* From the loop, not from within the handler.  As http_reply(); <l> is gone afterwards. */
+void http_later_reply(struct http_later *l, unsigned int status, const char *type, const void *body, size_t len);
 
 #endif

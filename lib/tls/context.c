@@ -219,3 +219,23 @@ tls_context_https_client(struct tls_context **ret, const char *ca_file, const st
 	*ret = c;
 	return TULLE_OK;
 }
+
+enum tulle_err
+tls_context_unverified_client(struct tls_context **ret)
+{
+	static const struct tls_options none;
+	struct tls_context *c;
+	enum tulle_err e;
+
+	e = context_new(&c, wolfSSLv23_client_method, cpu_has_aes() ? SUITES_AES SUITES_12 : SUITES_CHACHA SUITES_12, &none);
+	if (e != TULLE_OK)
+		return e;
+	if (wolfSSL_CTX_SetMinVersion(c->wolf, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
+		tls_context_unref(c);
+		return TULLE_ECRYPTO;
+	}
+	wolfSSL_CTX_set_verify(c->wolf, WOLFSSL_VERIFY_NONE, NULL);
+	c->unverified = true;
+	*ret = c;
+	return TULLE_OK;
+}

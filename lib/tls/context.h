@@ -65,6 +65,13 @@ enum tulle_err tls_context_mesh_client(struct tls_context **ret, struct identity
  */
 enum tulle_err tls_context_https_client(struct tls_context **ret, const char *ca_file, const struct tls_options *o);
 
+/*
+ * Client that believes any server, for probes of an application by its own
+ * pod, as kubelet's: TLS 1.2 or 1.3.  Nothing secret may be sent over it.
+ * tls_session_options.server_name is sent, if it is a name, and not checked.
+ */
+enum tulle_err tls_context_unverified_client(struct tls_context **ret);
+
 struct tls_context *tls_context_ref(struct tls_context *c);
 
 /* Takes NULL.  Always returns NULL. */

@@ -67,10 +67,10 @@ set_server_name(struct tls_session *s, const struct tls_session_options *o)
 	unsigned char ip[16];
 
 	if (o->server_name == NULL)
-		return s->ctx->mesh ? TULLE_OK : TULLE_EINVAL;
+		return s->ctx->mesh || s->ctx->unverified ? TULLE_OK : TULLE_EINVAL;
 	if (inet_pton(AF_INET, o->server_name, ip) == 1 || inet_pton(AF_INET6, o->server_name, ip) == 1) {
 		/* RFC 6066 3: an address is no server name. */
-		if (!s->ctx->mesh && wolfSSL_check_ip_address(s->ssl, o->server_name) != WOLFSSL_SUCCESS)
+		if (!s->ctx->mesh && !s->ctx->unverified && wolfSSL_check_ip_address(s->ssl, o->server_name) != WOLFSSL_SUCCESS)
 			return TULLE_ECRYPTO;
 		return TULLE_OK;
 	}
@@ -79,7 +79,7 @@ set_server_name(struct tls_session *s, const struct tls_session_options *o)
 	if (wolfSSL_UseSNI(s->ssl, WOLFSSL_SNI_HOST_NAME, o->server_name, (word16)strlen(o->server_name)) !=
 	    WOLFSSL_SUCCESS)
 		return TULLE_ECRYPTO;
-	if (!s->ctx->mesh && wolfSSL_check_domain_name(s->ssl, o->server_name) != WOLFSSL_SUCCESS)
+	if (!s->ctx->mesh && !s->ctx->unverified && wolfSSL_check_domain_name(s->ssl, o->server_name) != WOLFSSL_SUCCESS)
 		return TULLE_ECRYPTO;
 	return TULLE_OK;
 }

@@ -16,6 +16,7 @@ struct tls_context {
 	WOLFSSL_CTX *wolf; /* owned; every WOLFSSL holds it too */
 	bool server;
 	bool mesh;                /* peers are judged by <verifier>, else by the library's own rules */
+	bool unverified; /* any server is believed */
 	bool exporter;            /* sessions keep what tls_session_export() needs */
 	bool must_know_peer;      /* no session without a verdict */
 	struct identity_set *set; /* servers; a reference */

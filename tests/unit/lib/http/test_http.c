@@ -61,7 +61,44 @@ handle_broken(void *arg, struct http_exchange *x)
 	http_reply_with(x, 200, "text/plain", &f, 1, "x", 1);
 }
 
+static struct timer later_timer;
+static struct http_later *later;
+static bool later_gone;
+
+static void
+later_due(struct timer *t)
+{
+	(void)t;
+	http_later_reply(later, 200, "text/plain", "late\n", 5);
+}
+
+static void
+on_gone(void *arg)
+{
+	(void)arg;
+	later_gone = true;
+}
+
+static void
+handle_later(void *arg, struct http_exchange *x)
+{
+	(void)arg;
+	ck_assert(addr_is_loopback(http_exchange_peer(x)));
+	ck_assert_uint_eq(http_exchange_local(x).port, at.port);
+	later = http_later(x, on_gone, NULL);
+	timer_set(loop, &later_timer, 50, later_due);
+}
+
+static void
+handle_never(void *arg, struct http_exchange *x)
+{
+	(void)arg;
+	later = http_later(x, on_gone, NULL);
+}
+
 static const struct http_route routes[] = {
+	{ "GET", "/later", handle_later },
+	{ "GET", "/never", handle_never },
 	{ "GET", "/hello", handle_hello },
 	{ "POST", "/echo", handle_echo },
 	{ "GET", "/silent", handle_silent },
@@ -163,6 +200,27 @@ START_TEST(client_and_server_understand_each_other)
 	ck_assert_int_eq(call("GET", "/broken", NULL, 0), TULLE_OK);
 	ck_assert_uint_eq(status, 500);
 	ck_assert_uint_eq(http_server_connections(server), 1); /* all on one connection */
+	stop();
+}
+END_TEST
+
+START_TEST(a_handler_may_answer_later)
+{
+	struct http_server_options o = { .body_ms = 300 };
+
+	start(&o);
+	connect_client("127.0.0.1");
+	later_gone = false;
+	ck_assert_int_eq(call("GET", "/later", NULL, 0), TULLE_OK);
+	ck_assert_uint_eq(status, 200);
+	ck_assert_str_eq(answer, "late\n");
+	ck_assert_int_eq(call("HEAD", "/later", NULL, 0), TULLE_OK);
+	ck_assert_uint_eq(answer_len, 0);
+	ck_assert_int_eq(call("GET", "/hello", NULL, 0), TULLE_OK);
+	ck_assert_uint_eq(http_server_connections(server), 1); /* still the same one */
+	ck_assert(!later_gone);
+	ck_assert_int_ne(call("GET", "/never", NULL, 0), TULLE_OK); /* the server's patience ends */
+	ck_assert(later_gone);
 	stop();
 }
 END_TEST
@@ -547,7 +605,7 @@ START_TEST(sl_07_a_body_too_large_is_refused_before_it_comes)
 }
 END_TEST
 
-UNIT_MAIN("http", client_and_server_understand_each_other, names_are_looked_up, unix_sockets_work_too,
+UNIT_MAIN("http", client_and_server_understand_each_other, a_handler_may_answer_later, names_are_looked_up, unix_sockets_work_too,
     large_bodies_go_both_ways, a_client_bounds_the_answer, nobody_there_is_said_so, answers_of_every_framing,
     h1_40_bytes_on_an_idle_connection_end_it, h1_41_an_early_answer_ends_the_connection, rs_07_interim_answers_are_counted,
     h1_38_pipelined_requests_are_answered_in_order, h1_39_a_broken_request_ends_the_connection,
