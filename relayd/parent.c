@@ -339,6 +339,10 @@ on_signal(void *arg, int signo)
 	int status;
 
 	switch (signo) {
+	case SIGUSR1:
+		if (p->child.pid != 0)
+			(void)msg_send(p->child.channel, WIRE_TURN_AWAY, NULL, 0, NULL, 0);
+		break;
 	case SIGHUP:
 		(void)supply_reload(&p->supply, &ticket, &error);
 		break;
@@ -454,8 +458,8 @@ start(struct parent *p)
 	uint32_t workers = p->start->config->relay.workers;
 	enum tulle_err e = loop_new(&p->loop);
 
-	for (size_t i = 0; e == TULLE_OK && i < 4; i++)
-		e = loop_on_signal(p->loop, ((const int[]){ SIGHUP, SIGCHLD, SIGTERM, SIGINT })[i], on_signal, p);
+	for (size_t i = 0; e == TULLE_OK && i < 5; i++)
+		e = loop_on_signal(p->loop, ((const int[]){ SIGHUP, SIGCHLD, SIGTERM, SIGINT, SIGUSR1 })[i], on_signal, p);
 	/* Writers: one a worker, one for the relay's main thread, one for this process. */
 	if (e == TULLE_OK)
 		e = events_create(&p->segment, workers + 2);

@@ -314,6 +314,14 @@ drain(struct relay *r, uint64_t ms)
 }
 
 static void
+turn_away(struct relay *r)
+{
+	log_info("turning peers away: no new inbound connections");
+	for (unsigned int i = 0; i < r->nworkers; i++)
+		worker_turn_away(r->workers[i]);
+}
+
+static void
 count_drained(void *owner, struct job *job)
 {
 	struct relay *r = owner;
@@ -423,6 +431,11 @@ on_message(struct relay *r, struct msg *m)
 		e = wire_take(m, &d, sizeof(d));
 		if (e == TULLE_OK)
 			drain(r, d.ms);
+		break;
+	case WIRE_TURN_AWAY:
+		e = m->len == 0 ? TULLE_OK : TULLE_EPEER;
+		if (e == TULLE_OK)
+			turn_away(r);
 		break;
 	case WIRE_CONSUMER:
 		e = wire_take(m, &flag, sizeof(flag));

@@ -25,6 +25,7 @@ enum wire {
 	WIRE_PING,           /* struct wire_ping */
 	WIRE_TRAFFIC,        /* struct wire_status; answered as WIRE_STATUS is */
 	WIRE_UNIT,           /* struct wire_unit */
+	WIRE_TURN_AWAY,      /* nothing: no new inbound connections; outbound ones as before */
 	/* relay process to parent */
 	WIRE_CONFIG_RESULT,  /* struct wire_result, then the text of errors and warnings */
 	WIRE_DIAL,           /* nothing: connect to the Workload API */

@@ -420,6 +420,27 @@ stop_listening(struct worker *w)
 }
 
 static void
+run_turn_away(void *owner, struct job *job)
+{
+	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
+	struct worker *w = owner;
+
+	if (!w->draining) {
+		start_listeners(w);
+		listener_stop(&w->listeners[INBOUND]);
+		listener_stop(&w->listeners[HBONE]);
+		server_drain(w->server);
+	}
+	free(j);
+}
+
+void
+worker_turn_away(struct worker *w)
+{
+	mailbox_post(&w->box, &job_new(run_turn_away)->job);
+}
+
+static void
 run_drain(void *owner, struct job *job)
 {
 	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);

@@ -46,6 +46,9 @@ void worker_unit(struct worker *w, uint64_t cgroup, const char *unit);
 /* Accepts no more, says GOAWAY; drained() when the last flow has ended or <deadline_ms> have passed. */
 void worker_drain(struct worker *w, uint64_t deadline_ms);
 
+/* Accepts no more from others, says GOAWAY; this host's own connections are served as before. */
+void worker_turn_away(struct worker *w);
+
 /* Describes itself, also when it has drained; done(arg, result) runs in the worker's thread, <result> is the callee's. */
 void worker_report(struct worker *w, void (*done)(void *arg, json_t *result), void *arg);
 

@@ -62,6 +62,8 @@ listener_start(struct listener *l, struct thread *th, int fd, void (*accepted)(v
 void
 listener_stop(struct listener *l)
 {
+	if (l->stopped)
+		return;
 	l->stopped = true;
 	if (l->th == NULL)
 		return;
