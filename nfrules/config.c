@@ -2,12 +2,16 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/paths.h"
 #include "manifest/host.h"
 #include "manifest/problem.h"
+#include "portlist.h"
 #include "say.h"
+
+#define SIDECAR_PORT 15020
 
 static enum tulle_err
 read_file(struct host_config **ret)
@@ -46,6 +50,36 @@ own_users(struct steering *s, const struct host_config *h)
 		s->own_uids[s->own_uids_n++] = uid;
 	}
 	return TULLE_OK;
+}
+
+/* What inject made of a pod's annotations. */
+static enum tulle_err
+environment_ports(uint32_t **ret, size_t *ret_n, const char *name)
+{
+	const char *text = getenv(name);
+	enum tulle_err e;
+
+	if (text == NULL || *text == '\0')
+		return TULLE_OK;
+	*ret = calloc(STEERING_EXCLUDE_MAX, sizeof(**ret));
+	if (*ret == NULL)
+		return TULLE_ENOMEM;
+	e = portlist_parse(*ret, STEERING_EXCLUDE_MAX, ret_n, text);
+	if (e == TULLE_ELIMIT)
+		say("%s: more than %d ports; nothing was changed", name, STEERING_EXCLUDE_MAX);
+	else if (e != TULLE_OK)
+		say("%s: a list of ports from 1 to 65535 is needed, such as \"8443,9000-9010\"; nothing was changed", name);
+	return e;
+}
+
+/* In a pod all are one user; a host's daemons are three, and there a program at that port is like any other. */
+static bool
+one_user(const struct steering *s)
+{
+	for (size_t i = 1; i < s->own_uids_n; i++)
+		if (s->own_uids[i] != s->own_uids[0])
+			return false;
+	return true;
 }
 
 static enum steering_v6
@@ -93,12 +127,20 @@ config_read(struct config *ret)
 	c.repair = h->steering.repair;
 	c.any_backend = h->steering.backend == BACKEND_AUTO;
 	c.backend = h->steering.backend == BACKEND_LEGACY ? BACKEND_OF_LEGACY : BACKEND_OF_NFT;
+	c.host = h;
 	e = own_users(&c.steering, h);
+	if (e == TULLE_OK)
+		e = environment_ports(&c.in_ports, &c.steering.in_ports_n, "TULLE_EXCLUDE_INBOUND_PORTS");
+	if (e == TULLE_OK)
+		e = environment_ports(&c.out_ports, &c.steering.out_ports_n, "TULLE_EXCLUDE_OUTBOUND_PORTS");
 	if (e != TULLE_OK) {
-		host_config_free(h);
+		config_free(&c);
 		return e;
 	}
-	c.host = h;
+	c.steering.in_ports = c.in_ports;
+	c.steering.out_ports = c.out_ports;
+	if (one_user(&c.steering))
+		c.steering.sidecar_port = SIDECAR_PORT;
 	*ret = c;
 	return TULLE_OK;
 }
@@ -107,4 +149,6 @@ void
 config_free(struct config *c)
 {
 	c->host = host_config_free(c->host);
+	free(c->in_ports);
+	free(c->out_ports);
 }

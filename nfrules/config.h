@@ -15,11 +15,14 @@ struct config {
 	enum backend backend;
 	bool repair;              /* steering.repair */
 	struct host_config *host; /* owned */
+	uint32_t *in_ports, *out_ports; /* owned: of the environment */
 };
 
 /*
- * Reads /etc/tulle/tulle.yaml below the root (base/paths.h) and looks the
- * users of Tulle's daemons up.
+ * Reads /etc/tulle/tulle.yaml below the root (base/paths.h) and, for pods,
+ * TULLE_EXCLUDE_INBOUND_PORTS and TULLE_EXCLUDE_OUTBOUND_PORTS, and looks the
+ * users of Tulle's daemons up.  Where they are one user, as in a pod, the
+ * port of tulle-sidecar is left alone.
  *
  *   TULLE_OK      *ret is the caller's, to release with config_free()
  *   TULLE_EINVAL  what is wrong has been said

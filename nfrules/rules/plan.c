@@ -11,7 +11,7 @@
 
 /* Ports that are not captured in one direction, sorted and each once. */
 struct ports {
-	uint16_t list[STEERING_EXCLUDE_MAX + 8];
+	uint16_t list[2 * STEERING_EXCLUDE_MAX + 8];
 	size_t n;
 };
 
@@ -92,17 +92,18 @@ sort_ports(struct ports *p)
 }
 
 static void
-excluded_ports(struct ports *ret, const struct steering *s)
+add_ports(struct ports *ret, const uint32_t *ports, size_t n)
 {
-	ret->n = 0;
-	for (size_t i = 0; i < s->ports_n; i++)
-		ret->list[ret->n++] = (uint16_t)s->ports[i];
+	for (size_t i = 0; i < n; i++)
+		ret->list[ret->n++] = (uint16_t)ports[i];
 }
 
 static void
 outbound_ports(struct ports *ret, const struct steering *s)
 {
-	excluded_ports(ret, s);
+	ret->n = 0;
+	add_ports(ret, s->ports, s->ports_n);
+	add_ports(ret, s->out_ports, s->out_ports_n);
 	/* ssh is how people repair things; a tunnel needs no other, and joining a mesh must not need the mesh. */
 	ret->list[ret->n++] = PORT_SSH;
 	ret->list[ret->n++] = s->hbone_port;
@@ -113,12 +114,15 @@ outbound_ports(struct ports *ret, const struct steering *s)
 static void
 inbound_ports(struct ports *ret, const struct steering *s)
 {
-	excluded_ports(ret, s);
+	ret->n = 0;
+	add_ports(ret, s->ports, s->ports_n);
+	add_ports(ret, s->in_ports, s->in_ports_n);
 	ret->list[ret->n++] = PORT_SSH; /* whatever is configured: nobody locks himself out */
 	ret->list[ret->n++] = s->hbone_port;
 	ret->list[ret->n++] = s->authority_port;
 	ret->list[ret->n++] = s->health_port;
 	ret->list[ret->n++] = s->metrics_port;
+	ret->list[ret->n++] = s->sidecar_port;
 	sort_ports(ret);
 }
 
@@ -336,18 +340,26 @@ plan_capture(struct plan *p, const struct steering *s)
 	return e;
 }
 
+static bool
+ports_valid(const uint32_t *ports, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ports[i] == 0 || ports[i] > UINT16_MAX)
+			return false;
+	return true;
+}
+
 static enum tulle_err
 check_input(const struct steering *s)
 {
-	if (s->ports_n > STEERING_EXCLUDE_MAX || s->cidrs_n > STEERING_EXCLUDE_MAX || s->uids_n > STEERING_EXCLUDE_MAX ||
+	if (s->ports_n > STEERING_EXCLUDE_MAX || s->in_ports_n > STEERING_EXCLUDE_MAX || s->out_ports_n > STEERING_EXCLUDE_MAX ||
+	    s->cidrs_n > STEERING_EXCLUDE_MAX || s->uids_n > STEERING_EXCLUDE_MAX ||
 	    s->inbound_ports_n > STEERING_EXCLUDE_MAX || s->own_uids_n > STEERING_OWN_UIDS)
 		return TULLE_ELIMIT;
-	for (size_t i = 0; i < s->inbound_ports_n; i++)
-		if (s->inbound_ports[i] == 0 || s->inbound_ports[i] > UINT16_MAX)
-			return TULLE_EINVAL;
-	for (size_t i = 0; i < s->ports_n; i++)
-		if (s->ports[i] == 0 || s->ports[i] > UINT16_MAX)
-			return TULLE_EINVAL;
+	if (!ports_valid(s->ports, s->ports_n) || !ports_valid(s->inbound_ports, s->inbound_ports_n) ||
+	    !ports_valid(s->in_ports, s->in_ports_n) ||
+	    !ports_valid(s->out_ports, s->out_ports_n))
+		return TULLE_EINVAL;
 	if ((s->outbound && s->outbound_port == 0) || (s->inbound && s->inbound_port == 0))
 		return TULLE_EINVAL;
 	if (s->outbound && s->inbound && s->outbound_port == s->inbound_port)

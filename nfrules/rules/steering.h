@@ -40,12 +40,14 @@ struct steering {
 	size_t uids_n;
 	const uint32_t *ports; /* 1 to 65535, TCP destination ports: both ways */
 	size_t ports_n;
+	const uint32_t *in_ports, *out_ports; /* the same, one way each */
+	size_t in_ports_n, out_ports_n;
 	const struct cidr *cidrs; /* of the far end: both ways */
 	size_t cidrs_n;
 
 	/* Where Tulle listens; 0: nowhere. */
 	uint16_t outbound_port, inbound_port;
-	uint16_t hbone_port, authority_port, health_port, metrics_port;
+	uint16_t hbone_port, authority_port, health_port, metrics_port, sidecar_port;
 };
 
 #endif

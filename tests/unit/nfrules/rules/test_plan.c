@@ -155,6 +155,24 @@ START_TEST(exclusions_are_sorted_and_each_stands_once)
 }
 END_TEST
 
+START_TEST(a_pod_leaves_ports_alone_in_one_direction_and_its_sidecars)
+{
+	static const uint32_t in[] = { 8443 }, out[] = { 3306 };
+	struct steering s = ordinary();
+	struct ruleset *r;
+
+	s.in_ports = in;
+	s.in_ports_n = 1;
+	s.out_ports = out;
+	s.out_ports_n = 1;
+	s.sidecar_port = 15020;
+	r = rendered(&s, AF_INET);
+	ck_assert_int_ge(at(chain(r, TABLE_NAT, CHAIN_OUT), "-p tcp -m multiport --dports 22,3306,15008,15012 -j RETURN"), 0);
+	ck_assert_int_ge(at(chain(r, TABLE_NAT, CHAIN_IN), "-p tcp -m multiport --dports 22,8443,9464,15008,15012,15020,15021 -j RETURN"), 0);
+	ruleset_free(r);
+}
+END_TEST
+
 START_TEST(the_order_of_the_input_does_not_matter)
 {
 	static const uint32_t shuffled_ports[] = { 3306, 2525, 22 }, shuffled_uids[] = { 7001, 7002 };
@@ -373,7 +391,8 @@ START_TEST(the_longest_lists_make_a_plan)
 END_TEST
 
 UNIT_MAIN("plan", the_ordinary_plan_reads_like_this, jumps_of_the_capture_come_first_and_the_anchor_anywhere,
-    ipv6_has_its_own_addresses, exclusions_are_sorted_and_each_stands_once, the_order_of_the_input_does_not_matter,
+    ipv6_has_its_own_addresses, exclusions_are_sorted_and_each_stands_once,
+    a_pod_leaves_ports_alone_in_one_direction_and_its_sidecars, the_order_of_the_input_does_not_matter,
     many_ports_are_split_over_rules, only_the_named_ports_are_captured_inbound,
     every_rule_that_steers_takes_a_first_packet_only,
     the_guard_has_the_exceptions_of_the_capture, ipv6_can_be_off_or_rejected, nothing_to_capture_leaves_only_the_anchor,
