@@ -64,7 +64,8 @@ PURPOSES := build \
   $(if $(filter unit check check-% fuzz coverage,$(GOALS)),test) \
   $(if $(filter demo,$(GOALS)),demo) \
   $(if $(filter check lint coverage,$(GOALS)),lint) \
-  $(if $(filter deb check-machines,$(GOALS)),machines)
+  $(if $(filter deb check-machines image check-pods,$(GOALS)),machines) \
+  $(if $(filter image check-pods check-machines,$(GOALS)),pods)
 ifneq ($(BUILDS),)
 ifeq ($(MAKE_RESTARTS),)
 ifneq ($(shell $(WOLFSSL_ENV) scripts/deps --ready $(PURPOSES) >&2 && echo yes),yes)
@@ -123,11 +124,12 @@ GEN_O := $(GEN_C:.c=.o)
 LIB_C := $(wildcard lib/*/*.c)
 LIB_A := $(BUILD)/lib.a
 
-PROGRAMS := relayd certd telemetry nfrules ctl
+PROGRAMS := relayd certd telemetry nfrules sidecar ctl
 NAME_relayd := tulle-relayd
 NAME_certd := tulle-certd
 NAME_telemetry := tulle-telemetryd
 NAME_nfrules := tulle-nfrules
+NAME_sidecar := tulle-sidecar
 NAME_ctl := tulle
 DEST_ctl := bin
 
@@ -251,7 +253,7 @@ fuzz: $(FUZZERS) ## fuzz every parser; FUZZ_SECONDS=60 is shared out among the t
 
 SAN_KINDS := address,undefined thread
 
-.PHONY: demo check check-san check-interop check-machines
+.PHONY: demo check check-san check-interop check-machines check-pods
 demo: all ## two hosts, one mesh, before your eyes (root); KEEP=1 leaves them up
 	@KEEP='$(KEEP)' tests/demo/run
 
@@ -260,6 +262,9 @@ check: all ## unit tests, end-to-end tests, a minute of fuzzing, static analysis
 
 check-san: ## the unit and end-to-end tests, whole, once more under each sanitizer
 	+@MAKE='$(MAKE)' scripts/check san $(SAN_KINDS)
+
+check-pods: all ## pods of podman in the mesh, and the manifests against a real API server (root, Go); QUICK=1 a subset
+	+@scripts/run-pytest pods $(if $(QUICK),-m quick )tests/pods
 
 check-machines: all ## the package and the units on machines with systemd (nspawn, root); QUICK=1 a subset
 	+@scripts/run-pytest machines $(if $(QUICK),-m quick )tests/machines
@@ -334,6 +339,10 @@ install-files:
 .PHONY: deb
 deb: all ## the Debian package, in build/deb (needs debhelper)
 	@WOLFSSL_DIR='$(WOLFSSL_DIR)' scripts/deb
+
+.PHONY: image
+image: deb ## the image for pods, as an OCI archive in build/image (root)
+	@scripts/image
 
 .PHONY: clean help
 clean: ## remove everything that was built here (the cache outside the clone stays)
