@@ -127,7 +127,7 @@ def under_load(client, where, what, seconds=6):
 
 
 def daemons(p):
-    """{name: pid on this machine}"""
+    """{name: pid on this machine}; the kernel keeps 15 bytes of a name."""
     sidecar = p.pid("tulle")
     pids = open(f"/proc/{sidecar}/task/{sidecar}/children", encoding="ascii").read().split()
     return {open(f"/proc/{pid}/comm", encoding="ascii").read().strip(): int(pid) for pid in pids}
@@ -138,7 +138,7 @@ def test_the_init_container_runs_again_under_traffic_and_nothing_fails(mesh, web
 
     def again():
         for p in (web, client):
-            done = mesh.cluster.podman("run", "--rm", "--pull=never", "--network", f"container:{p.container('tulle')}", "--user", "0",
+            done = mesh.cluster.podman("run", "--rm", "--pull=never", "--pod", p.name, "--user", "0",
                                        "--cap-drop=all", "--cap-add=NET_ADMIN", "--read-only", "--volumes-from", p.container("tulle"),
                                        "-e", "XTABLES_LOCKFILE=/run/tulle/xtables.lock", "--entrypoint", "/usr/sbin/tulle-nfrules",
                                        pod.IMAGE, "apply")
@@ -149,7 +149,7 @@ def test_the_init_container_runs_again_under_traffic_and_nothing_fails(mesh, web
     assert good > 20 and bad == 0
 
 
-@pytest.mark.parametrize("name", ["tulle-certd", "tulle-telemetryd", "tulle-relayd"])
+@pytest.mark.parametrize("name", ["tulle-certd", "tulle-telemetry", "tulle-relayd"])
 def test_a_daemon_that_dies_is_back_and_the_application_keeps_its_network(web, client, name):
     reaches(client, web)
     before = daemons(web)
@@ -191,7 +191,7 @@ def test_a_request_under_way_when_the_pod_is_stopped_is_answered(mesh, client):
     stopped = slow.stop(25)
     seconds = time.monotonic() - began
     assert "nothing to see here" in asked.communicate(timeout=30)[0], slow.logs("tulle")
-    assert stopped.returncode == 0 and seconds < 20, stopped.stderr
+    assert stopped == [0, 0] and seconds < 20
     assert slow.state("tulle") == ("exited", 0), slow.logs("tulle")
     print(f"the pod ended {seconds:.1f} s after it was told to, with a request of 4 s under way")
     slow.remove()
