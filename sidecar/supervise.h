@@ -24,7 +24,7 @@ enum member { MEMBER_CERTD, MEMBER_TELEMETRYD, MEMBER_RELAYD, MEMBERS };
 
 #define SUPERVISE_WAIT_MS 5000    /* for certd's socket */
 #define SUPERVISE_STABLE_MS 30000 /* who has run for so long is started again at once */
-#define SUPERVISE_AGAIN_MIN_MS 100
+#define SUPERVISE_AGAIN_MIN_MS 20 /* a killed relay's process gives its ports back within some milliseconds */
 #define SUPERVISE_AGAIN_MAX_MS 10000
 #define SUPERVISE_GONE_MS 2000  /* so long no process of an application was seen: it has ended */
 #define SUPERVISE_FLUSH_MS 3000 /* for telemetryd and certd to end, within the grace */
