@@ -19,8 +19,8 @@
 #include "events/attach.h"
 #include "io/privileges.h"
 #include "io/sock.h"
-#include "lastgood.h"
-#include "parent.h"
+#include "parent/lastgood.h"
+#include "parent/parent.h"
 
 #define PROGRAM "tulle-relayd"
 

@@ -16,7 +16,7 @@ CLUSTER_IP = "10.96.0.1"
 URL = f"http://{CLUSTER_IP}/"
 OTHER = "http://10.96.0.2/"
 PAGE = "hello from b:8080\n"
-# relayd/pulse.h: rounds of two seconds without an answer, and more of them in a build with sanitizers
+# relayd/parent/pulse.h: rounds of two seconds without an answer, and more of them in a build with sanitizers
 HUNG_SECONDS = 60 if mesh.sanitized() else 10
 
 
