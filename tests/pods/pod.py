@@ -173,11 +173,14 @@ class Pod:
         return self.probe("/healthz/ready")[0] == "200"
 
     def stop(self, seconds=30):
-        """As kubelet does: all containers are told at once, and the pod's network goes last.  (podman's own order takes it first.)"""
-        names = [self.container(c["name"]) for o in self.manifests if o["kind"] == "Pod" for c in o["spec"]["containers"]]
-        stops = [subprocess.Popen(self.cluster.command("stop", "-t", str(seconds), n), stdout=subprocess.DEVNULL,
-                                  env=self.cluster.environment) for n in names]
-        return [s.wait(seconds + 30) for s in stops]
+        """As kubelet does: all containers are told at once, and the pod's network goes last.  {container: its status}
+
+        Not "podman stop": when one container of several that are being stopped has ended, it kills the rest of the pod.
+        """
+        names = [c["name"] for o in self.manifests if o["kind"] == "Pod" for c in o["spec"]["containers"]]
+        self.cluster.podman("kill", "-s", "TERM", *map(self.container, names))
+        wait_for(lambda: all(self.state(n)[1] is not None for n in names), seconds, f"the end of {self.name}")
+        return {n: self.state(n)[1] for n in names}
 
     def remove(self):
         self.cluster.podman("pod", "rm", "-f", "-t", "1", self.name, check=False)
