@@ -80,8 +80,8 @@ not_read(struct keyset *s, const char *why)
 static void
 look_at_file(struct keyset *s)
 {
-	char AUTO_FREE *text = NULL;
 	struct stat st;
+	char *text;
 	size_t len;
 	enum tulle_err e;
 
@@ -99,6 +99,7 @@ look_at_file(struct keyset *s)
 	}
 	s->seen = st;
 	(void)take(s, text, len);
+	free(text);
 }
 
 /* ---- from a URL ---- */
@@ -161,7 +162,7 @@ begin_url(struct keyset *s, const char *dir)
 {
 	uint8_t hash[CRYPT_HASH];
 	char hex[2 * CRYPT_HASH + 1];
-	char AUTO_FREE *text = NULL;
+	char *text;
 	size_t len;
 	enum tulle_err e = crypt_hash(hash, s->issuer, strlen(s->issuer));
 
@@ -171,8 +172,10 @@ begin_url(struct keyset *s, const char *dir)
 		s->copy = NULL;
 		return TULLE_ENOMEM;
 	}
-	if (file_read(s->copy, JWKS_BYTES_MAX, &text, &len) == TULLE_OK)
+	if (file_read(s->copy, JWKS_BYTES_MAX, &text, &len) == TULLE_OK) {
 		(void)take(s, text, len);
+		free(text);
+	}
 	ask_in(s, 1);
 	return TULLE_OK;
 }
