@@ -486,16 +486,22 @@ channel_ready(struct watch *w, uint32_t events)
  * What the process holds is compared with limits.memory once a second: above
  * it nobody new is let in until an eighth of it is free again.  Connections
  * under way are not touched; their buffers are bounded by their windows.
+ * What they leave free below something that stays, as an identity that came
+ * meanwhile, the C library keeps unless it is told to give it back: without
+ * that a burst could close the door for good.
  */
 static void
 memory_due(struct timer *t)
 {
 	struct relay *r = CONTAINER_OF(t, struct relay, memory);
-	int64_t held = self_resident(&r->self);
+	int64_t held;
 	uint64_t limit = r->start->config->limits.memory;
 	bool over = budget_overloaded(&r->budget);
 
 	timer_set(r->loop, t, MEMORY_CHECK_MS, memory_due);
+	if (over)
+		(void)malloc_trim(0);
+	held = self_resident(&r->self);
 	if (held < 0)
 		return;
 	events_set(r->counters, COUNT_MEMORY, (uint64_t)held);
