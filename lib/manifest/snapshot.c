@@ -242,6 +242,23 @@ snapshot_workload(const struct snapshot *s, const struct addr *a)
 	return w != NULL ? w : &s->workloads[s->n_workloads - 1];
 }
 
+const char *
+snapshot_identity_at(const struct snapshot *s, const struct addr *a)
+{
+	const char *only = NULL;
+
+	for (size_t i = 0; i + 1 < s->n_workloads; i++) { /* the last one is the host itself */
+		const struct workload *w = &s->workloads[i];
+
+		if (!addr_equal_ip(&w->address, a))
+			continue;
+		if (w->identity == NULL || (only != NULL && strcmp(only, w->identity) != 0))
+			return NULL; /* also where one of them is nobody: it may be the one that is meant */
+		only = w->identity;
+	}
+	return only;
+}
+
 enum mtls_mode
 workload_mtls(const struct workload *w, uint16_t port)
 {

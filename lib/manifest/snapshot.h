@@ -164,6 +164,14 @@ const struct endpoint *snapshot_endpoint(const struct snapshot *s, const struct 
  */
 const struct workload *snapshot_workload(const struct snapshot *s, const struct addr *a);
 
+/*
+ * The SPIFFE ID of our workloads at this address, ports ignored, if all of
+ * them are the same one: who is meant by a peer that dials the address and
+ * says no more.  The host itself does not count, for it has no address of its
+ * own here.  NULL: none is at it, or several are.
+ */
+const char *snapshot_identity_at(const struct snapshot *s, const struct addr *a);
+
 /* What PeerAuthentication says about plaintext to this port: workload before namespace before mesh, else PERMISSIVE. */
 enum mtls_mode workload_mtls(const struct workload *w, uint16_t port);
 

@@ -32,8 +32,9 @@ struct tls_options {
 /*
  * Server of the mesh: the client must show an SVID that <v> believes.  The
  * identity is chosen by the client's SNI name (spiffe_sni()); without one,
- * or with one that is none of ours, the set's default answers.  Only identities
- * with keys of the EC kinds can be chosen; others are of use as the default.
+ * or with one that is none of ours, tls_session_options.own answers, else the
+ * set's default.  Only identities with keys of the EC kinds can be chosen;
+ * others are of use as the default.
  *
  * ALPN: a client that offers none is let in; one that offers a list without
  * any of ours is refused with no_application_protocol.

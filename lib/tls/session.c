@@ -108,8 +108,11 @@ set_up(struct tls_session *s, const struct tls_session_options *o)
 	    wolfSSL_UseALPN(s->ssl, c->alpn, (unsigned int)strlen(c->alpn), WOLFSSL_ALPN_FAILED_ON_MISMATCH) !=
 		WOLFSSL_SUCCESS)
 		return TULLE_ECRYPTO;
-	if (c->server)
+	if (c->server) {
+		if (c->set != NULL && o->own != NULL)
+			s->instead = identity_set_find(c->set, o->own);
 		return TULLE_OK;
+	}
 	e = set_expected(s, o);
 	if (e == TULLE_OK)
 		e = set_server_name(s, o);
@@ -243,7 +246,7 @@ finish_handshake(struct tls_session *s)
 		if (s->alpn == NULL)
 			return TULLE_ENOMEM;
 	}
-	if (s->own_by_sni)
+	if (s->own_chosen)
 		(void)wolfSSL_UnloadCertsKeys(s->ssl);
 	drop_handshake(s);
 	s->done = true;

@@ -44,11 +44,16 @@ struct tls_session_options {
 	 */
 	const char *const *expected;
 	size_t expected_n;
+	/*
+	 * Mesh servers: the SPIFFE ID that answers in place of the set's default
+	 * where the client's name chooses none; NULL, or none of the set's: the default.
+	 */
+	const char *own;
 };
 
 /*
- * Makes a session on the context's side (server or client); <o> may be NULL.
- * Takes a reference to <c> until the handshake is over.  TULLE_EINVAL,
+ * Makes a session on the context's side (server or client); <o> may be NULL, and
+ * is not needed afterwards.  Takes a reference to <c> until the handshake is over.  TULLE_EINVAL,
  * TULLE_ENOMEM, TULLE_ECRYPTO.
  */
 enum tulle_err tls_session_new(struct tls_session **ret, struct tls_context *c, const struct tls_session_options *o);

@@ -96,24 +96,37 @@ is_ec(const struct identity *id)
 	return key_kind(id->key) == KEY_P256 || key_kind(id->key) == KEY_P384;
 }
 
-/* The client named a server: answer as that one of our identities. */
-static enum tulle_err
-choose_identity(struct tls_session *s, WOLFSSL *ssl, const struct tls_context *c)
+/* Can this session answer as <id>?  Then <id>, else NULL. */
+static struct identity *
+usable(const struct tls_context *c, struct identity *id)
 {
-	struct identity *id = identity_set_find_sni(c->set, s->sni, strlen(s->sni));
+	return id != NULL && (id == c->own || (is_ec(id) && is_ec(c->own))) ? id : NULL;
+}
 
-	if (id == c->own)
-		return TULLE_OK;
-	if (id == NULL || !is_ec(id) || !is_ec(c->own)) /* the default stays, if there is one */
-		return c->set->has_default ? TULLE_OK : TULLE_ENOENT;
+static enum tulle_err
+answer_as(struct tls_session *s, WOLFSSL *ssl, const struct identity *id)
+{
 	if (wolfSSL_use_certificate_chain_buffer_format(ssl, id->chain, (long)id->chain_len,
 		WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS ||
 	    key_install_session(id->key, ssl) != TULLE_OK)
 		return TULLE_ECRYPTO;
-	s->own_by_sni = true;
+	s->own_chosen = true;
 	intern_put(s->own);
 	s->own = intern_get(id->facts.id, id->facts.id_len);
 	return s->own != NULL ? TULLE_OK : TULLE_ENOMEM;
+}
+
+/* The identity that the client's name says, else the session's own, else the default, if there is one. */
+static enum tulle_err
+choose_identity(struct tls_session *s, WOLFSSL *ssl, const struct tls_context *c)
+{
+	struct identity *id = s->sni != NULL ? usable(c, identity_set_find_sni(c->set, s->sni, strlen(s->sni))) : NULL;
+
+	if (id == NULL)
+		id = usable(c, s->instead);
+	if (id == NULL && !c->set->has_default)
+		return TULLE_ENOENT;
+	return id == NULL || id == c->own ? TULLE_OK : answer_as(s, ssl, id);
 }
 
 int
@@ -123,18 +136,17 @@ session_server_name(WOLFSSL *ssl, int *alert, void *arg)
 	const struct tls_context *c = arg;
 	void *name = NULL;
 	size_t len = wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
+	const bool named = len > 0 && len < SPIFFE_SNI; /* else none, or no name of ours */
 	enum tulle_err e;
 
-	if (s->sni != NULL) /* asked after a retry */
+	if (s->sni != NULL || s->own_chosen) /* asked after a retry */
 		return noack_return;
-	if (len == 0 || len >= SPIFFE_SNI) { /* none; no name of ours */
-		*alert = unrecognized_name;
-		return c->set->has_default ? noack_return : fatal_return;
-	}
-	s->sni = intern_get(name, len);
-	e = s->sni != NULL ? choose_identity(s, ssl, c) : TULLE_ENOMEM;
+	if (named && (s->sni = intern_get(name, len)) == NULL)
+		e = TULLE_ENOMEM;
+	else
+		e = choose_identity(s, ssl, c);
 	if (e == TULLE_OK)
-		return 0;
+		return named ? 0 : noack_return;
 	*alert = e == TULLE_ENOENT ? unrecognized_name : internal_error;
 	return fatal_return;
 }

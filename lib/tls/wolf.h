@@ -38,6 +38,7 @@ struct tls_session {
 	size_t in_len;
 	struct tls_context *ctx; /* a reference until the handshake is over */
 	struct expected *expected; /* owned, the same; NULL: anybody */
+	struct identity *instead;  /* of the context's default; lent by <ctx>; NULL: that one */
 	const char *peer;        /* these four are interned */
 	const char *own;
 	const char *sni;
@@ -49,7 +50,7 @@ struct tls_session {
 	bool done;
 	bool failed;
 	bool judged;       /* session_verify() has come to a verdict: <reason> */
-	bool own_by_sni;   /* the WOLFSSL has a certificate of its own */
+	bool own_chosen;   /* the WOLFSSL has a certificate of its own */
 	bool closing;      /* close_notify was sent */
 	uint8_t reason;    /* enum svid_reason */
 	int error;         /* wolfSSL's, of the first failure */

@@ -186,7 +186,7 @@ is_our_address(const struct flows *fs, const struct hbone *h, const struct addr 
 	return false;
 }
 
-/* Did the peer verify the identity of the workload that it now asks for?  Who sends no SNI gets the default's answer. */
+/* Did the peer verify the identity of the workload that it now asks for?  Who names none may have got the default's answer. */
 static bool
 is_right_identity(const struct flows *fs, const struct hbone *h, const struct workload *w)
 {

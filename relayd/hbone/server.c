@@ -91,8 +91,9 @@ static const struct hbone_events served_events = {
 };
 
 bool
-server_accept(struct server *s, int fd, const struct addr *peer)
+server_accept(struct server *s, int fd, const struct addr *peer, const char *own)
 {
+	const struct tls_session_options o = { .own = own };
 	struct served *v;
 
 	if (s->creds->server == NULL || (v = calloc(1, sizeof(*v))) == NULL) {
@@ -100,7 +101,7 @@ server_accept(struct server *s, int fd, const struct addr *peer)
 		return false;
 	}
 	v->server = s;
-	if (hbone_accept(&v->h, s->th, fd, s->creds->server, &served_events) != TULLE_OK) {
+	if (hbone_accept(&v->h, s->th, fd, s->creds->server, &o, &served_events) != TULLE_OK) {
 		(void)close(fd);
 		free(v);
 		return false;

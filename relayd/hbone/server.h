@@ -23,8 +23,13 @@ enum tulle_err server_new(struct server **ret, struct thread *th, struct creds *
 /* Ends every tunnel.  Takes NULL, always returns NULL. */
 struct server *server_free(struct server *s);
 
-/* Serves an accepted connection of <peer>, which is taken over.  False: without an identity yet, or without memory, it was closed. */
-bool server_accept(struct server *s, int fd, const struct addr *peer);
+/*
+ * Serves an accepted connection of <peer>, which is taken over.  <own>: the
+ * SPIFFE ID that answers to a peer that names none (snapshot_identity_at());
+ * NULL, or one that is not among the identities that are here: the default.
+ * False: without an identity yet, or without memory, it was closed.
+ */
+bool server_accept(struct server *s, int fd, const struct addr *peer, const char *own);
 
 /* GOAWAY to everybody; tunnels end as their streams do. */
 void server_drain(struct server *s);

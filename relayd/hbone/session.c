@@ -207,10 +207,11 @@ hbone_connect(struct hbone *h, struct thread *th, const struct addr *to, struct 
 }
 
 enum tulle_err
-hbone_accept(struct hbone *h, struct thread *th, int fd, struct tls_context *ctx, const struct hbone_events *events)
+hbone_accept(struct hbone *h, struct thread *th, int fd, struct tls_context *ctx,
+    const struct tls_session_options *o, const struct hbone_events *events)
 {
 	init(h, true, events);
-	return tlsconn_accept(&h->conn, th, fd, ctx, &conn_events);
+	return tlsconn_accept(&h->conn, th, fd, ctx, o, &conn_events);
 }
 
 unsigned int

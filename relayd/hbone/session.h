@@ -84,7 +84,7 @@ enum tulle_err hbone_connect(struct hbone *h, struct thread *th, const struct ad
 
 /* Serves an accepted socket; on an error it stays the caller's. */
 enum tulle_err hbone_accept(struct hbone *h, struct thread *th, int fd, struct tls_context *ctx,
-    const struct hbone_events *events);
+    const struct tls_session_options *options, const struct hbone_events *events);
 
 /*
  * Streams that could be opened now, 0 while draining.  Until the peer's

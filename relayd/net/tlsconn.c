@@ -237,13 +237,13 @@ tlsconn_connect(struct tlsconn *c, struct thread *th, const struct addr *to, str
 
 enum tulle_err
 tlsconn_accept(struct tlsconn *c, struct thread *th, int fd, struct tls_context *ctx,
-    const struct tlsconn_events *events)
+    const struct tls_session_options *options, const struct tlsconn_events *events)
 {
 	enum tulle_err e;
 
 	init(c, th, events);
 	(void)sock_peer(fd, &c->peer);
-	e = tls_session_new(&c->tls, ctx, NULL);
+	e = tls_session_new(&c->tls, ctx, options);
 	if (e != TULLE_OK)
 		return e;
 	tls_session_output(c->tls, &th->tx);

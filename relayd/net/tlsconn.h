@@ -54,7 +54,7 @@ enum tulle_err tlsconn_connect(struct tlsconn *c, struct thread *th, const struc
 
 /* Takes over an accepted socket.  On an error the descriptor stays the caller's. */
 enum tulle_err tlsconn_accept(struct tlsconn *c, struct thread *th, int fd, struct tls_context *ctx,
-    const struct tlsconn_events *events);
+    const struct tls_session_options *options, const struct tlsconn_events *events);
 
 /* Seals <n> bytes; tlsconn_flush() sends them.  Only while open and not blocked. */
 enum tulle_err tlsconn_write(struct tlsconn *c, const uint8_t *p, size_t n);

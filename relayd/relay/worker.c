@@ -219,17 +219,19 @@ static void
 accept_hbone(void *arg, int fd)
 {
 	struct worker *w = arg;
-	struct addr peer = { 0 };
-	const char *limit;
+	struct addr peer = { 0 }, local;
+	const char *limit, *own = NULL;
 
 	events_count(w->flows.events, COUNT_ACCEPT_HBONE);
 	if (!has_room(w, fd))
 		return;
 	(void)sock_peer(fd, &peer); /* gone already: that shows when it is served */
+	if (w->flows.snapshot != NULL && sock_local(fd, &local) == TULLE_OK)
+		own = snapshot_identity_at(w->flows.snapshot, &local);
 	limit = budget_handshake_begin(w->budget, &peer);
 	if (limit != NULL)
 		turn_away(w, fd, limit, &peer);
-	else if (!server_accept(w->server, fd, &peer))
+	else if (!server_accept(w->server, fd, &peer, own))
 		budget_handshake_end(w->budget, &peer);
 }
 

@@ -2,6 +2,7 @@
 """Two hosts, one mesh: what the product is for, with the real daemons, rules, nginx and curl."""
 import hashlib
 import os
+import subprocess
 import threading
 import time
 
@@ -403,6 +404,55 @@ spec: {{selector: {{matchLabels: {{app: {app}}}}}, rules: [{{from: [{{source: {{
         assert a.curl(URL, check=False).returncode != 0
         assert {t["identity"] for t in tunnels(a, "outbound")} == {"spiffe://mesh.test/ns/shop/sa/cache", "spiffe://mesh.test/ns/shop/sa/db"}
         assert len(b.status()["relayd"]["relay"]["identities"]) == 2
+
+
+def answers(host, peer, folder):
+    """Whom host <peer> answers as on 15008 to a client with <folder>'s certificate that sends no server name."""
+    done = host.run("openssl", "s_client", "-noservername", "-connect", f"{peer}:15008", "-cert", f"{folder}/svid.pem",
+                    "-key", f"{folder}/svid_key.pem", "-alpn", "h2", input="", check=False)
+    names = subprocess.run(["openssl", "x509", "-noout", "-ext", "subjectAltName"], input=done.stdout, capture_output=True, text=True)
+    assert "URI:" in names.stdout, done.stdout[-1000:] + done.stderr[-1000:]
+    assert "ALPN protocol: h2" in done.stdout
+    return names.stdout.split("URI:")[1].strip()
+
+
+def test_without_sni_the_only_workload_at_the_address_answers_else_the_hosts_default():
+    """As ztunnel and Envoy dial: over a reload from one workload at the address to two, and to none."""
+    entry = """---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: {0}-1, namespace: shop}}
+spec: {{address: "{1}", ports: {{tcp: {2}}}, labels: {{app: {0}}}, serviceAccount: {0}}}
+"""
+    with mesh.Mesh(f"n{os.getpid()}", ["a", "b"]) as m:
+        a, b = m["a"], m["b"]
+        for host, account in ((a, "ns/shop/sa/web"), (b, "ns/shop/sa/host")):
+            host.configure(identity={"source": "embedded" if host is a else "fleet", "default": account, "ttl": "1h"})
+        b.identities([{"serviceAccount": f"shop/{who}", "match": {"uid": uid}} for who, uid in (("cart", "9999"), ("db", "9998"))])
+        a.tulle("init")
+        a.start("certd").wait_for("ready", 20)
+        b.tulle("init", "--member")
+        b.start("certd")
+        netns.wait_for(lambda: os.path.exists(os.path.join(b.root, "run/tulle/certd.sock")))
+        b.tulle("join", m.token("shop/host", "shop/cart", "shop/db"))
+        b.daemons["certd"].wait_for("ready", 20)
+        folder = os.path.join(a.work, "svid")
+        os.mkdir(folder)
+        os.chown(folder, mesh.UIDS["relayd"], mesh.UIDS["relayd"])
+        a.run("setpriv", f"--reuid={mesh.UIDS['relayd']}", f"--regid={mesh.UIDS['relayd']}", "--clear-groups", "--",
+              a.public(mesh.binary("tulle")), "svid", "--root", a.root, "--write", folder)
+        cart, db = entry.format("cart", b.ip, 8080), entry.format("db", b.ip, 8081)
+        b.manifest("shop.yaml", cart)
+        b.start_relay(rules=False)
+        netns.wait_for(lambda: len(b.status()["relayd"]["relay"]["identities"]) == 3)
+        assert answers(a, b.ip, folder) == "spiffe://mesh.test/ns/shop/sa/cart"
+        for text, who in ((cart + db, "host"), (db, "db"), (entry.format("far", "10.77.0.9", 8080), "host")):
+            b.manifest("shop.yaml", text)
+            b.reload()
+            assert answers(a, b.ip, folder) == f"spiffe://mesh.test/ns/shop/sa/{who}"
+        b.manifest("shop.yaml", cart)  # and of IPv6 the address is another
+        b.reload()
+        assert answers(a, f"[{b.ip6}]", folder) == "spiffe://mesh.test/ns/shop/sa/host"
 
 
 def test_ipv6_all_the_way():

@@ -59,7 +59,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begin();
 	ups = downs = 0;
 	assert(server_new(&server, &thread, &creds, &events, NULL) == TULLE_OK);
-	assert(server_accept(server, -1, &(struct addr){ 0 }));
+	assert(server_accept(server, -1, &(struct addr){ 0 }, NULL));
 	tunnel = CONTAINER_OF(conn, struct hbone, conn);
 	conn->events->ready(conn);
 	hbone_flush_all(&thread);

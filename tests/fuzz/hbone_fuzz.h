@@ -92,10 +92,11 @@ tlsconn_connect(struct tlsconn *c, struct thread *th, const struct addr *to, str
 
 enum tulle_err
 tlsconn_accept(struct tlsconn *c, struct thread *th, int fd, struct tls_context *ctx,
-    const struct tlsconn_events *events)
+    const struct tls_session_options *options, const struct tlsconn_events *events)
 {
 	(void)fd;
 	(void)ctx;
+	(void)options;
 	return conn_begin(c, th, events);
 }
 

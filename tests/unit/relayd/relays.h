@@ -190,10 +190,14 @@ static const struct pool_events relay_pool_events = { relay_tunnel_up, relay_tun
 static inline void
 relay_accept(void *arg, int fd)
 {
-	struct addr peer = { 0 };
+	struct host *me = arg;
+	struct addr peer = { 0 }, local = { 0 };
+	const char *own = NULL;
 
 	(void)sock_peer(fd, &peer);
-	(void)server_accept(((struct host *)arg)->server, fd, &peer);
+	if (me->flows.snapshot != NULL && sock_local(fd, &local) == TULLE_OK)
+		own = snapshot_identity_at(me->flows.snapshot, &local);
+	(void)server_accept(me->server, fd, &peer, own);
 }
 
 static inline void

@@ -117,6 +117,42 @@ START_TEST(target_ports_by_name_number_or_the_entrys_own_map)
 }
 END_TEST
 
+static const char *
+identity_at(const struct snapshot *s, const char *at)
+{
+	const struct addr a = ip_port(at);
+
+	return snapshot_identity_at(s, &a);
+}
+
+START_TEST(an_address_is_somebody_if_one_alone_is_there)
+{
+	static const struct {
+		const char *text, *is;
+	} cases[] = {
+		{ "", NULL },
+		{ WORKLOAD("cart", "shop", "address: 10.0.0.1, ports: {web: 8080}, serviceAccount: cart"), "spiffe://mesh.example/ns/shop/sa/cart" },
+		{ WORKLOAD("a", "shop", "address: 10.0.0.1, ports: {a: 1}, serviceAccount: cart")
+		  WORKLOAD("b", "shop", "address: 10.0.0.1, ports: {b: 2}, serviceAccount: cart"), "spiffe://mesh.example/ns/shop/sa/cart" },
+		{ WORKLOAD("a", "shop", "address: 10.0.0.1, ports: {a: 1}, serviceAccount: cart")
+		  WORKLOAD("b", "shop", "address: 10.0.0.1, ports: {b: 2}, serviceAccount: db"), NULL },
+		{ WORKLOAD("a", "shop", "address: 10.0.0.1, ports: {a: 1}, serviceAccount: cart")
+		  WORKLOAD("b", "shop", "address: 10.0.0.1, ports: {b: 2}"), NULL },
+		{ WORKLOAD("far", "shop", "address: 10.0.0.9, serviceAccount: cart"), NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct snapshot *s = mesh(cases[i].text);
+		const char *is = identity_at(s, "10.0.0.1:15008");
+
+		ck_assert_msg(cases[i].is == NULL ? is == NULL : is != NULL && strcmp(is, cases[i].is) == 0, "case %zu: %s", i,
+		    is != NULL ? is : "nobody");
+		ck_assert_ptr_null(identity_at(s, "10.0.0.2:15008"));
+		s = unref(s);
+	}
+}
+END_TEST
+
 START_TEST(an_endpoint_can_be_dialled_directly)
 {
 	struct snapshot *s = mesh(shop);
@@ -460,6 +496,7 @@ END_TEST
 UNIT_MAIN("snapshot", a_service_is_found_by_each_address_and_port,
     endpoints_are_those_the_selector_matches_in_its_namespace, target_ports_by_name_number_or_the_entrys_own_map,
     an_endpoint_can_be_dialled_directly, ours_are_found_by_local_address_and_port, a_workload_is_found_before_its_address_is_known_to_be_local, slices_give_endpoints_too,
+    an_address_is_somebody_if_one_alone_is_there,
     a_headless_service_has_no_address_but_endpoints, udp_ports_are_left_out,
     labels_of_the_metadata_count_before_those_of_the_spec, a_list_stands_for_its_items,
     policies_apply_by_namespace_root_and_selector, mtls_of_workload_before_namespace_before_mesh,

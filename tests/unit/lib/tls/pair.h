@@ -45,15 +45,21 @@ pair_contexts(void)
 	return p;
 }
 
-/* Sessions of the present contexts. */
+/* Sessions of the present contexts; <own>: whom the server is to be without a name. */
 static inline void
-pair_sessions(struct pair *p, const struct tls_session_options *client)
+pair_sessions_own(struct pair *p, const struct tls_session_options *client, const char *own)
 {
 	static const char *const expected[] = { PAIR_SERVER };
 	struct tls_session_options usual = { .expected = expected, .expected_n = 1 };
 
-	ck_assert_int_eq(tls_session_new(&p->server, p->server_ctx, NULL), TULLE_OK);
+	ck_assert_int_eq(tls_session_new(&p->server, p->server_ctx, &(struct tls_session_options){ .own = own }), TULLE_OK);
 	ck_assert_int_eq(tls_session_new(&p->client, p->client_ctx, client != NULL ? client : &usual), TULLE_OK);
+}
+
+static inline void
+pair_sessions(struct pair *p, const struct tls_session_options *client)
+{
+	pair_sessions_own(p, client, NULL);
 }
 
 /* A pair ready for pair_run(); a context given replaces the usual one and is taken. */

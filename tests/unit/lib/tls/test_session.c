@@ -286,6 +286,38 @@ START_TEST(an_unknown_or_missing_name_gets_the_default)
 }
 END_TEST
 
+START_TEST(a_session_may_have_a_default_of_its_own)
+{
+	static const struct {
+		const char *own, *sni, *answers;
+		bool no_default;
+	} cases[] = {
+		{ OTHER, NULL, OTHER, false },
+		{ OTHER, "www.example.org", OTHER, false },
+		{ OTHER, "cart.shop.sa.mesh.test", PAIR_SERVER, false }, /* a name is stronger */
+		{ OTHER, NULL, OTHER, true },
+		{ PAIR_SERVER, NULL, PAIR_SERVER, true },
+		{ PAIR_SERVER, OTHER_SNI, OTHER, true },
+		{ "spiffe://mesh.test/ns/shop/sa/gone", NULL, PAIR_SERVER, false }, /* no certificate for it here */
+	};
+	struct pki *leaf;
+	struct pair p = pair_two_identities(&leaf);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tls_session_options o = { .server_name = cases[i].sni, .expected = &cases[i].answers, .expected_n = 1 };
+
+		identity_set_choose_default(p.server_set, cases[i].no_default ? NULL : "ns/shop/sa/cart");
+		pair_sessions_own(&p, &o, cases[i].own);
+		ck_assert_int_eq(pair_run(&p), TULLE_OK);
+		ck_assert_str_eq(tls_session_own_id(p.server), cases[i].answers);
+		pair_send(&p, p.server, 1000);
+		pair_free_sessions(&p);
+	}
+	pair_free(&p);
+	pki_free(leaf);
+}
+END_TEST
+
 /* ---- rotation ---- */
 
 START_TEST(live_sessions_outlast_their_contexts_and_identities)
@@ -350,5 +382,6 @@ UNIT_MAIN("session", two_good_peers_prove_each_other, the_hybrid_group_is_used_w
     a_changed_byte_ends_it, the_best_common_protocol_is_taken, a_client_without_alpn_is_let_in,
     a_list_without_ours_is_refused, the_server_name_chooses_the_identity, without_a_default_only_a_known_name_is_answered,
     an_unknown_or_missing_name_gets_the_default,
+    a_session_may_have_a_default_of_its_own,
     live_sessions_outlast_their_contexts_and_identities, a_handshake_under_way_keeps_what_it_needs,
     many_sessions_share_one_scratch_and_one_name)
