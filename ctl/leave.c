@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 
 #include "base/cli.h"
 #include "base/paths.h"
+#include "base/text.h"
 #include "beside.h"
 #include "certd.h"
 #include "units.h"
@@ -24,15 +26,20 @@
 
 #define TIMEOUT_MS 10000
 #define FOLDERS_DEEP 16
+#define DRAIN_SEC 25
+#define DRAIN_MAX 86400
 
 static const char usage_text[] =
-    "Usage: tulle leave [--root DIR] [--force] [--dry-run]\n"
+    "Usage: tulle leave [--root DIR] [--drain=TIME | --now] [--force] [--dry-run]\n"
     "\n"
     "Takes this host out of the mesh: the steering rules go first, so that new connections\n"
     "are direct, then the daemons stop, then the identities and the copy of the authority's\n"
     "manifests in /var/lib/tulle are removed and tulle.yaml becomes tulle.yaml.left.  identities.yaml and mesh.d stay.  Afterwards\n"
     "tulle join and tulle init begin anew.\n"
     "\n"
+    "  --drain=TIME  how long connections in the mesh may go on before the relay is stopped,\n"
+    "                which gives them relay.drain more; 25s unless given\n"
+    "  --now      do not wait: connections in the mesh hang\n"
     "  --force    also on an authority that other hosts have joined: they live on until their\n"
     "             certificates end, and nobody can renew them\n"
     "  --dry-run  only say what would be done\n"
@@ -43,6 +50,7 @@ static const char usage_text[] =
 struct leave {
 	bool force, dry;
 	bool units;
+	uint32_t drain_sec; /* 0: --now */
 };
 
 /* What there is to lose, from certd while it still runs.  An exit status. */
@@ -84,24 +92,27 @@ say(const struct leave *l)
 	(void)printf("  remove  the steering rules: new connections are direct\n");
 	if (l->units)
 		(void)printf("  stop    tulle.target, now and at every boot\n");
-	(void)printf("  remove  %s and its neighbours relayd and mesh\n", paths_var("certd"));
+	(void)printf("  remove  %s and its neighbours relayd, mesh and rules\n", paths_var("certd"));
 	(void)printf("  rename  %s to tulle.yaml.left\n", paths_etc("tulle.yaml"));
 	(void)fflush(stdout);
 }
 
-/* tulle-nfrules knows how to take rules away without hanging anybody. */
+/* tulle-nfrules knows how to take rules away without hanging anybody.  <seconds> 0: whoever is left hangs. */
 static bool
-remove_rules(void)
+remove_rules(uint32_t seconds)
 {
-	char path[BESIDE_MAX], root[PATH_MAX];
+	char path[BESIDE_MAX], root[PATH_MAX], wait[32] = "--now";
 	const char *nfrules = beside(path, "tulle-nfrules");
 	int status = -1;
 	pid_t pid;
 
 	(void)snprintf(root, sizeof(root), "%s", *paths_root() != '\0' ? paths_root() : "/");
+	if (seconds > 0)
+		(void)snprintf(wait, sizeof(wait), "--drain=%" PRIu32, seconds);
+	(void)fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
-		(void)execlp(nfrules, "tulle-nfrules", "remove", "--root", root, "--drain=25", (char *)NULL);
+		(void)execlp(nfrules, "tulle-nfrules", "remove", "--root", root, wait, (char *)NULL);
 		(void)fprintf(stderr, "tulle leave: %s: %s\n", nfrules, strerror(errno));
 		_exit(127);
 	}
@@ -169,6 +180,7 @@ static int
 run(struct leave *l)
 {
 	int status = look(l);
+	bool gone;
 
 	if (status != EXIT_SUCCESS)
 		return status;
@@ -179,14 +191,28 @@ run(struct leave *l)
 		(void)fputs("tulle leave: root is needed\n", stderr);
 		return EXIT_FAILURE;
 	}
-	if (!remove_rules()) {
-		(void)fputs("tulle leave: the steering rules are not all gone: nothing else was done; run it again\n", stderr);
+	/* A connection that lives on must not keep the host in the mesh: as when the package goes, the relay is stopped then. */
+	gone = remove_rules(l->drain_sec);
+	if (!gone && !l->units) {
+		(void)fputs("tulle leave: the steering rules are not all gone: nothing else was done. Run it again when the connections have "
+		            "ended or tulle-relayd was told to end, or with --drain=TIME to wait longer, --now not to wait\n",
+		    stderr);
 		return EXIT_FAILURE;
 	}
+	if (!gone)
+		(void)fputs("tulle leave: stopping the relay, which lets connections go on up to relay.drain; --drain=TIME waits longer "
+		            "before that, --now does not wait\n",
+		    stderr);
 	if (!stopped(l))
 		return EXIT_FAILURE;
+	if (!gone && !remove_rules(0)) {
+		(void)fputs("tulle leave: everything is stopped, but the steering rules are not all gone: the state stays; tulle rules shows "
+		            "them, run it again\n",
+		    stderr);
+		return EXIT_FAILURE;
+	}
 	if (!remove_folder(paths_var("certd")) || !remove_folder(paths_var("relayd")) || !remove_folder(paths_var("mesh")) ||
-	    !put_aside())
+	    !remove_folder(paths_var("rules")) || !put_aside())
 		return EXIT_FAILURE;
 	(void)printf("\nDone: this host is out of the mesh.\n");
 	return EXIT_SUCCESS;
@@ -196,8 +222,10 @@ int
 leave_main(int argc, char **argv)
 {
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' }, { "force", no_argument, NULL, 'f' },
-		{ "dry-run", no_argument, NULL, 'n' }, { "help", no_argument, NULL, 'h' }, { 0 } };
-	struct leave l = { 0 };
+		{ "dry-run", no_argument, NULL, 'n' },
+		{ "drain", required_argument, NULL, 'd' }, { "now", no_argument, NULL, 'N' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	struct leave l = { .drain_sec = DRAIN_SEC };
+	uint64_t ms;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -208,6 +236,14 @@ leave_main(int argc, char **argv)
 			break;
 		case 'f':
 			l.force = true;
+			break;
+		case 'd':
+			if (text_duration(optarg, &ms) != TULLE_OK || ms < 1000 || ms > DRAIN_MAX * 1000ull)
+				return cli_wrong(argv[0], "--drain=%s: a time from 1s to 24h is needed, such as 5m", optarg);
+			l.drain_sec = (uint32_t)(ms / 1000);
+			break;
+		case 'N':
+			l.drain_sec = 0;
 			break;
 		case 'n':
 			l.dry = true;

@@ -20,28 +20,21 @@ static const char usage_text[] =
     "with what to do when it is not well.  Exit status: 0 all is well, 1 something is\n"
     "not, 2 wrong usage.\n";
 
-static int
-show(const struct answers *a)
+static void
+look(struct report *r, const struct answers *a)
 {
-	struct report r = { .items = NULL };
 	struct listeners l;
-	int status;
 
 	listeners_read(&l);
-
-	look_certd(&r, a);
-	look_relayd(&r, a);
-	look_manifests(&r, a);
-	look_services(&r, a, &l);
-	look_traffic(&r, a);
-	look_failures(&r, a);
-	look_rules(&r, a);
-	look_telemetry(&r, a);
-	report_print(&r);
-	status = report_status(&r);
-	report_free(&r);
+	look_certd(r, a);
+	look_relayd(r, a);
+	look_manifests(r, a);
+	look_services(r, a, &l);
+	look_traffic(r, a);
+	look_failures(r, a);
+	look_rules(r, a);
+	look_telemetry(r, a);
 	listeners_free(&l);
-	return status;
 }
 
 static json_t *
@@ -50,16 +43,16 @@ part(const struct answers *a, enum daemon d)
 	return a->status[d] != NULL ? json_incref(a->status[d]) : json_pack("{s:s*}", "error", a->why[d]);
 }
 
-static int
-show_json(const struct answers *a)
+/* What the daemons said, and what is made of it: both forms judge alike. */
+static void
+show_json(const struct report *r, const struct answers *a)
 {
-	json_t *doc = json_pack("{s:o, s:o, s:o, s:i}", "certd", part(a, CERTD), "relayd", part(a, RELAYD), "telemetryd",
-	    part(a, TELEMETRYD), "rules", a->rules);
+	json_t *doc = json_pack("{s:b, s:o, s:o, s:o, s:o, s:i}", "ok", report_status(r) == EXIT_SUCCESS, "findings", report_json(r), "certd",
+	    part(a, CERTD), "relayd", part(a, RELAYD), "telemetryd", part(a, TELEMETRYD), "rules", a->rules);
 
 	(void)json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	(void)putchar('\n');
 	json_decref(doc);
-	return a->status[CERTD] != NULL && a->status[RELAYD] != NULL ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int
@@ -67,6 +60,7 @@ status_main(int argc, char **argv)
 {
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	struct report r = { .items = NULL };
 	struct answers a;
 	bool json = false;
 	int c, status;
@@ -90,7 +84,13 @@ status_main(int argc, char **argv)
 	if (optind < argc)
 		return cli_wrong(argv[0], "unexpected argument '%s'", argv[optind]);
 	answers_get(&a);
-	status = json ? show_json(&a) : show(&a);
+	look(&r, &a);
+	if (json)
+		show_json(&r, &a);
+	else
+		report_print(&r);
+	status = report_status(&r);
+	report_free(&r);
 	answers_free(&a);
 	return status;
 }

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "lastgood.h"
 #include "lock.h"
 #include "live/sockets.h"
 #include "rules/change.h"
@@ -321,8 +322,11 @@ apply_verb(const struct config *c, const struct options *o)
 	} else {
 		status = apply_state(s, o, &undo);
 	}
-	if (status == EXIT_DONE && !o->repair)
+	if (status == EXIT_DONE && !o->repair) {
 		lock_note(lock, true);
+		if (!c->is_last_good)
+			lastgood_settle(c->steering.fail_closed);
+	}
 	for (int f = 0; f < FAMILIES; f++)
 		ruleset_free(undo.before[f]);
 	state_free(s);

@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/paths.h"
+#include "lastgood.h"
 #include "manifest/host.h"
 #include "manifest/problem.h"
 #include "portlist.h"
@@ -14,17 +16,17 @@
 #define SIDECAR_PORT 15020
 
 static enum tulle_err
-read_file(struct host_config **ret)
+read_file(struct host_config **ret, const char *path)
 {
 	struct problems problems;
 	enum tulle_err e;
 
 	problems_init(&problems);
-	e = host_config_read(ret, paths_etc("tulle.yaml"), &problems);
+	e = host_config_read(ret, path, &problems);
 	for (size_t i = 0; i < problems.n; i++)
 		(void)fprintf(stderr, "%s%s\n", problems.list[i].line, problems.list[i].warning ? " (warning)" : "");
 	if (e != TULLE_OK)
-		say("%s cannot be used: %s; nothing was changed", paths_etc("tulle.yaml"), tulle_strerror(e));
+		say("%s cannot be used: %s; nothing was changed", path, tulle_strerror(e));
 	problems_free(&problems);
 	return e;
 }
@@ -95,12 +97,13 @@ v6_of(const struct host_config *h)
 	}
 }
 
-enum tulle_err
-config_read(struct config *ret)
+static enum tulle_err
+read_from(struct config *ret, const char *place)
 {
+	char AUTO_FREE *path = strdup(place); /* lent by paths.h until its next call */
 	struct host_config *h = NULL;
 	struct config c = { 0 };
-	enum tulle_err e = read_file(&h);
+	enum tulle_err e = path != NULL ? read_file(&h, path) : TULLE_ENOMEM;
 
 	if (e != TULLE_OK)
 		return e;
@@ -143,6 +146,22 @@ config_read(struct config *ret)
 		c.steering.sidecar_port = SIDECAR_PORT;
 	*ret = c;
 	return TULLE_OK;
+}
+
+enum tulle_err
+config_read(struct config *ret)
+{
+	return read_from(ret, paths_etc("tulle.yaml"));
+}
+
+enum tulle_err
+config_read_last_good(struct config *ret)
+{
+	enum tulle_err e = lastgood_there() ? read_from(ret, lastgood_path()) : TULLE_ENOENT;
+
+	if (e == TULLE_OK)
+		ret->is_last_good = true;
+	return e;
 }
 
 void

@@ -14,6 +14,7 @@ struct config {
 	bool any_backend;         /* none was named: find out */
 	enum backend backend;
 	bool repair;              /* steering.repair */
+	bool is_last_good;        /* not of tulle.yaml, but of its copy (lastgood.h) */
 	struct host_config *host; /* owned */
 	uint32_t *in_ports, *out_ports; /* owned: of the environment */
 };
@@ -29,6 +30,9 @@ struct config {
  *   TULLE_ENOMEM
  */
 enum tulle_err config_read(struct config *ret);
+
+/* The same of the copy that the last apply which fails closed has kept.  TULLE_ENOENT: there is none; nothing was said. */
+enum tulle_err config_read_last_good(struct config *ret);
 
 void config_free(struct config *c);
 

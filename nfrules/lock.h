@@ -12,13 +12,15 @@
 
 /*
  * Takes the lock for as long as *ret_fd, which the caller closes, is open.
+ * What another user made in its place is put away: whoever may write to
+ * /run/tulle could else keep root from changing the rules.
  * Where /run/tulle is on a read-only file system (an init container's)
  * there is none to take: that is said, *ret_fd is -1, and what guards is
  * that a change is read back after it was made.  Every other failure is an
  * error: two at once could undo each other.
  *
  *   TULLE_EBUSY   another one is at work for more than LOCK_WAIT_SEC
- *   TULLE_ESYS    the file cannot be made, opened or locked
+ *   TULLE_ESYS    the file cannot be made, opened or locked, or another user puts his there without end
  *   TULLE_ENOMEM
  *
  * Each has been said, and *ret_fd is untouched.

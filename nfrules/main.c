@@ -12,7 +12,9 @@
 
 #include "base/cli.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/text.h"
+#include "lastgood.h"
 #include "say.h"
 #include "verbs.h"
 
@@ -138,6 +140,17 @@ take_verb(struct arguments *a, int argc, char **argv)
 	return TULLE_EINVAL;
 }
 
+/* At a boot: what failed closed before must not be open because somebody made a mistake in the file meanwhile. */
+static bool
+fall_back(struct config *c)
+{
+	if (config_read_last_good(c) != TULLE_OK)
+		return false;
+	say("the rules fail closed as %s says, the configuration of the last apply; mend %s, then tulle-nfrules apply", lastgood_path(),
+	    paths_etc("tulle.yaml"));
+	return true;
+}
+
 static int
 run(const struct arguments *a)
 {
@@ -146,7 +159,7 @@ run(const struct arguments *a)
 
 	if (a->verb == VERB_REMOVE)
 		return remove_verb(&a->options);
-	if (config_read(&c) != TULLE_OK)
+	if (config_read(&c) != TULLE_OK && (!a->options.if_closed || !fall_back(&c)))
 		return EXIT_REFUSED;
 	if (a->backend != NULL) {
 		c.any_backend = false;

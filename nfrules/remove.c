@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "lastgood.h"
 #include "lock.h"
 #include "live/actual.h"
 #include "live/sockets.h"
@@ -196,6 +197,7 @@ remove_all(struct actual *a, const struct options *o, int lock)
 	size_t live = 0;
 
 	lock_note(lock, false); /* first: from here on they go because somebody wants it */
+	lastgood_settle(false);
 	if (!each_side(a, unhook)) {
 		say("some rules could not be taken away; run it again");
 		return result(o, "failed", 0, EXIT_FAILED);
@@ -275,6 +277,7 @@ remove_verb(const struct options *o)
 		status = result(o, "not looked at", 0, EXIT_FAILED);
 	else {
 		lock_note(lock, false);
+		lastgood_settle(false);
 		status = result(o, "nothing to remove", 0, EXIT_DONE);
 	}
 	actual_free(&a);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* steering.c - are the steering rules in place, does nothing come before them, and who took them away? */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -12,6 +14,7 @@
 #include "doctor/doctor.h"
 #include "outside.h"
 #include "print.h"
+#include "units.h"
 
 #define DUMP_MAX (8u << 20)
 #define DIFFERENCES_SHOWN 4
@@ -55,7 +58,12 @@ applied_at(void)
 	size_t len;
 	int64_t at;
 
-	if (file_read(paths_run("nfrules.lock"), 64, &text, &len) != TULLE_OK || sscanf(text, "applied %" SCNd64, &at) != 1)
+	int AUTO_FD fd = open(paths_run("nfrules.lock"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	/* Daemons may make files there, too: only what root wrote counts. */
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+	    file_read_fd(fd, 64, &text, &len) != TULLE_OK || sscanf(text, "applied %" SCNd64, &at) != 1)
 		return 0;
 	return at;
 }
@@ -138,6 +146,32 @@ check_firewall(struct doctor *d)
 		    h->ports.inbound);
 }
 
+/*
+ * capture.failClosed does not outlive a flush of everything: the guard goes
+ * along, and what is new is plaintext until the timer has put both back.
+ */
+static void
+check_flushers(struct doctor *d)
+{
+	static const struct {
+		const char *unit, *drop_in;
+	} flushers[] = { { "nftables", "/etc/systemd/system/nftables.service.d/tulle.conf" },
+		{ "firewalld", "/etc/systemd/system/firewalld.service.d/tulle.conf" } };
+
+	if (d->host == NULL || !d->host->capture.fail_closed || !units_there())
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(flushers); i++) {
+		const char *const enabled[] = { "systemctl", "is-enabled", "--quiet", flushers[i].unit, NULL };
+		char AUTO_FREE *said = NULL;
+
+		if (access(flushers[i].drop_in, F_OK) == 0 || outside_run(enabled, NULL, false, 256, &said) != 0)
+			continue;
+		report_add(&d->report, WARNING, "rules", "%s is enabled, and when it starts, reloads or stops it flushes the guard of "
+		    "capture.failClosed, too: new connections are plaintext for up to 15 s; give it a drop-in %s that runs tulle-nfrules repair "
+		    "(doc/steering.md, Beside a firewall)", flushers[i].unit, flushers[i].drop_in);
+	}
+}
+
 void
 check_steering(struct doctor *d)
 {
@@ -145,7 +179,7 @@ check_steering(struct doctor *d)
 	int64_t at = applied_at();
 
 	check_firewall(d);
-
+	check_flushers(d);
 	if (at != 0 && (d->answers.rules == ABSENT || (d->answers.rules == DRIFT && jumps_are_missing(differences)))) {
 		say_flushed(d, at);
 		return;

@@ -3,6 +3,7 @@
 
 #include "base/paths.h"
 #include "manifest/host.h"
+#include "units.h"
 
 /* What is configured for new connections that should have been captured and were not. */
 static const char *
@@ -37,7 +38,9 @@ look_rules(struct report *r, const struct answers *a)
 		    "that they miss %s", fate_of_escaped());
 		break;
 	case 4:
-		report_add(r, WARNING, "rules", "not in place, nothing is captured: tulle-nfrules apply");
+		/* The unit also has the timer that puts back what others flush; once the relay failed for good, nobody starts it. */
+		report_add(r, WARNING, "rules", "not in place, nothing is captured: %s",
+		    units_there() ? "systemctl restart tulle-rules, once tulle-relayd runs" : "tulle-nfrules apply");
 		break;
 	case 5:
 		report_add(r, BROKEN, "rules", "rules of another version or backend are left over: tulle rules says which");

@@ -224,6 +224,24 @@ def test_port_15008_blocked_between_two_hosts_is_named(pair, how, words):
         b.run("iptables", "-D", *rule)
 
 
+def test_port_15008_blocked_is_named_where_no_service_is_there(pair):
+    """A server that is called by its own address needs a WorkloadEntry alone; one that a service has, too, is told once."""
+    a, b = pair["a"], pair["b"]
+    rule = ["INPUT", "-p", "tcp", "--dport", "15008", "-j", "DROP"]
+    b.run("iptables", "-I", *rule)
+    b.run("ip", "addr", "add", "10.77.0.60/24", "dev", "eth0")
+    entry = ("apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {}, namespace: shop}}\n"
+             'spec: {{address: "{}", serviceAccount: db, ports: {{http: 8080}}}}\n')
+    a.manifest("alone.yaml", entry.format("alone", "10.77.0.60") + "---\n" + entry.format("here", a.ip))
+    try:
+        names(a, "peer", "alone: port 15008 of 10.77.0.60 ")
+        told = [text for what, text in bad(a) if what == "peer"]
+        assert len(told) == 2 and not [t for t in told if f"port 15008 of {a.ip} " in t], told
+    finally:
+        b.run("ip", "addr", "del", "10.77.0.60/24", "dev", "eth0")
+        b.run("iptables", "-D", *rule)
+
+
 def test_port_15008_blocked_by_this_host_itself_is_named(pair):
     a = pair["a"]
     rule = ["OUTPUT", "-p", "tcp", "--dport", "15008", "-j", "REJECT"]

@@ -146,6 +146,36 @@ def test_sighup_with_a_bad_file_keeps_the_old_set(pair):
     assert a.curl(URL).stdout == "hello from b:8080\n"
 
 
+def test_status_judges_alike_in_both_forms(pair):
+    a = pair["a"]
+    a.start_telemetryd()
+    for _ in range(2):
+        text, both = a.tulle("status", check=False), a.tulle("status", "--json", check=False)
+        said = json.loads(both.stdout)
+        assert text.returncode == both.returncode and said["ok"] is (both.returncode == 0), text.stdout
+        assert {f["what"] for f in said["findings"]} >= {"relayd", "rules", "identity"}
+        a.rules("remove", "--now")
+    assert both.returncode == 1 and said["rules"] == 4
+    assert "not in place, nothing is captured: tulle-nfrules apply" in text.stdout
+
+
+def test_a_host_leaves_although_a_connection_lives_on(pair):
+    """It says how to; what stops daemons on a host with units is seen in tests/machines/test_machines.py."""
+    b = pair["a"]
+    held = b.spawn("held", ["ncat", "--no-shutdown", CLUSTER_IP, "80"])
+    try:
+        netns.wait_for(lambda: b.run("ss", "-Htn", "state", "established", "( sport = :15001 )").stdout.strip(), 10 * mesh.PATIENCE)
+        stays = b.tulle("leave", "--force", "--drain=1s", check=False)
+        assert stays.returncode == 1 and "--drain=TIME" in stays.stderr and "--now" in stays.stderr, stays.stdout + stays.stderr
+        assert b.tulle("leave", "--drain=1", check=False).returncode == 2
+        for daemon in ("relayd", "certd"):
+            b.daemons[daemon].kill()
+        gone = b.tulle("leave", "--force", "--now")
+        assert "Done" in gone.stdout and "TULLE" not in b.run("iptables-save").stdout
+    finally:
+        held.stop()
+
+
 def test_certd_away_for_longer_than_a_renewal_interval(pair):
     """Traffic goes on with the certificates there are, past the time of their renewal; it catches up when certd is back."""
     a, b = pair["a"], pair["b"]

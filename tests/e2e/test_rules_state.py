@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -400,6 +401,56 @@ def test_looking_creates_no_legacy_table(host):
     assert "TULLE" in host.dump("nft")
 
 
+# ---- a mistake in the file at a boot ----
+
+GUARD = "TULLE_GUARD_OUT"
+
+
+def boot(host):
+    """What tulle-hold does, after the kernel has forgotten everything."""
+    host.nfrules("remove", "--now", "--root", str(host.root / "none"), status=0)  # which leaves the notes of this root alone
+    return host.nfrules("apply", "--if-closed", status=None), host.dump()
+
+
+def test_what_failed_closed_does_so_at_a_boot_with_a_mistake_in_the_file(host):
+    copy = host.root / "var/lib/tulle/rules/last-good.yaml"
+    closed = "capture: {failClosed: true, exclude: {ports: [2525]}}\n"
+    host.configure(closed)
+    host.apply()
+    assert copy.stat().st_mode & 0o777 == 0o600 and "failClosed" in copy.read_text(encoding="utf-8")
+    host.configure("capture: {failClosed: true, exclude: {ports: [2626]}}\ntrustDomian: x\n")
+    said, dump = boot(host)
+    assert "trustDomian" in said and "last-good.yaml" in said and "mend" in said, said
+    assert GUARD in dump and "2525" in dump
+    assert "2525" in copy.read_text(encoding="utf-8")  # what is broken is not kept
+    host.nfrules("apply", status=REFUSED)              # nobody else takes the copy
+    host.configure("")                                 # open on purpose: nothing is closed any more
+    host.apply()
+    assert not copy.exists() and GUARD not in host.dump()
+    host.configure("trustDomian: x\n")
+    said, dump = boot(host)
+    assert GUARD not in dump and "TULLE" not in dump
+
+
+def test_rules_that_were_removed_do_not_come_back_closed(host):
+    copy = host.root / "var/lib/tulle/rules/last-good.yaml"
+    host.configure("capture: {failClosed: true}\n")
+    host.apply()
+    host.nfrules("remove", "--unless-closed", status=0)
+    assert copy.exists()  # they stay, and so does it
+    host.nfrules("remove", status=0)
+    assert not copy.exists()
+
+
+def test_a_copy_that_is_not_roots_is_not_taken(host):
+    host.configure("capture: {failClosed: true}\n")
+    host.apply()
+    shutil.chown(host.root / "var/lib/tulle/rules/last-good.yaml", rules.RELAY)
+    host.configure("trustDomian: x\n")
+    said, dump = boot(host)
+    assert "TULLE" not in dump, said
+
+
 # ---- the lock, and what fails ----
 
 def hold_lock(tmp_path):
@@ -460,6 +511,48 @@ def test_a_lock_that_cannot_be_taken_is_an_error(host, wrong, why):
         assert f"{host.root}/run/tulle/nfrules.lock" in said and why in said and "nothing was changed" in said, said
     assert '"result": "no lock"' in host.nfrules("apply", "--json", status=FAILED)
     assert host.dump() == before
+
+
+HOLD = """import fcntl, os, sys, time
+os.setuid({uid})
+os.umask(0)
+lock = "{lock}"
+if "{kind}" == "folder":
+    os.makedirs(lock + "/full")
+    f = os.open(lock, os.O_RDONLY)
+else:
+    f = os.open(lock, os.O_RDWR | os.O_CREAT)
+    os.write(f, b"{note}")
+fcntl.flock(f, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_daemon_cannot_keep_root_from_its_rules_by_holding_the_lock(host, kind):
+    """/run/tulle is every daemon's: one that was broken into makes the lock first, holds it, and forges the note in it."""
+    run = host.root / "run/tulle"
+    run.mkdir(parents=True)
+    for path in (host.root, *list(host.root.parents)[:-2]):
+        path.chmod(0o755)
+    shutil.chown(run, 0, rules.CERTD)
+    run.chmod(0o1775)
+    holder = host.ns.popen("setpriv", f"--regid={rules.CERTD}", "--clear-groups", sys.executable, "-c", HOLD.format(
+        uid=rules.RELAY, lock=run / "nfrules.lock", kind=kind, note="applied 1700000000"))
+    try:
+        assert holder.stdout.readline().strip() == "held"
+        assert "not applied" in host.nfrules("repair", status=0)  # the note is nobody's
+        # as the unit runs it: root without the right to ignore modes
+        done = host.ns.run("setpriv", "--bounding-set=-all,+net_admin,+net_raw", rules.NFRULES, "--root", str(host.root), "apply")
+        assert "applied" in done.stdout
+        assert (run / "nfrules.lock").stat().st_uid == 0
+        host.check(EQUAL)
+        assert "removed" in host.nfrules("remove", "--now", status=0)
+        assert "TULLE" not in host.dump()
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 def test_on_a_read_only_disk_it_goes_on_without_a_lock_and_says_so(host):
