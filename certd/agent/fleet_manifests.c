@@ -121,6 +121,8 @@ ask(struct fleet *f)
 	m.number = f->have;
 	m.digest = (ProtobufCBinaryData){ .data = f->have_digest, .len = sizeof(f->have_digest) };
 	m.trouble = f->trouble;
+	/* Whoever has not heard the authority, or not since a failure, learns at once whether what it has is the newest. */
+	m.at_once = f->heard == 0 || f->mute > 0;
 	return fleet_call(f, "/tulle.v1.Authority/Manifests", &m.base, CALL_MS, &handler);
 }
 

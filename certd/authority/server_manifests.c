@@ -272,7 +272,10 @@ server_manifests(struct authority_server *s, struct grpc_call *call, const Tulle
 	note(s, node, m);
 	/* It has one call under way: an older one belongs to a connection that it has given up. */
 	end_waiting(s, node, GRPC_ABORTED, "asked again");
-	enter(s, call, node, has_the_same(s->published, m));
+	if (m->at_once && has_the_same(s->published, m))
+		answer_same(call, 0);
+	else
+		enter(s, call, node, has_the_same(s->published, m));
 }
 
 void

@@ -519,6 +519,34 @@ START_TEST(a_member_that_follows_is_given_each_generation_at_once)
 }
 END_TEST
 
+/* As after a restart, or when the authority was away: it knows within a moment that it is not behind. */
+START_TEST(a_member_that_has_the_newest_already_is_told_so_before_it_is_held)
+{
+	const char *error;
+	struct token t;
+
+	set_up();
+	publish("one");
+	t = token();
+	join(&t);
+	fleet_have(w.fleet, w.published.number, w.published.digest, "");
+	fleet_follow(w.fleet, true);
+	until_held();
+	ck_assert_int_ne(fleet_manifests_heard(w.fleet, &error), 0);
+	w.server = authority_server_free(w.server);
+	turn(100);
+	(void)fleet_manifests_heard(w.fleet, &error);
+	ck_assert_str_ne(error, "");
+	serve();
+	until_held();
+	(void)fleet_manifests_heard(w.fleet, &error);
+	ck_assert_str_eq(error, "");
+	ck_assert_int_eq(w.sets, 0);
+	publish_close(&w.published);
+	tear_down();
+}
+END_TEST
+
 START_TEST(a_set_that_was_refused_is_not_sent_again_at_once)
 {
 	struct token t;
@@ -596,5 +624,5 @@ START_TEST(an_authority_that_comes_back_is_asked_again)
 END_TEST
 
 UNIT_MAIN("certd/fleet", join_order_and_restart, a_member_that_follows_is_given_each_generation_at_once,
-    a_set_that_was_refused_is_not_sent_again_at_once, a_banned_member_waits_in_vain, an_authority_that_comes_back_is_asked_again, a_join_that_is_refused_says_why,
+    a_member_that_has_the_newest_already_is_told_so_before_it_is_held, a_set_that_was_refused_is_not_sent_again_at_once, a_banned_member_waits_in_vain, an_authority_that_comes_back_is_asked_again, a_join_that_is_refused_says_why,
     the_nodes_certificate_is_renewed_in_two_phases, an_authority_that_comes_back_is_noticed, a_stranger_gets_nothing)
