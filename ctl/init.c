@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "beside.h"
 #include "certd.h"
+#include "firewall.h"
 #include "manifest/host.h"
 #include "setup.h"
 #include "tls/spiffe.h"
@@ -27,7 +28,7 @@
 
 static const char usage_text[] =
     "Usage: tulle init [--root DIR] [--trust-domain TD] [--default NAMESPACE/ACCOUNT]\n"
-    "                  [--member] [--no-start] [--dry-run]\n"
+    "                  [--inbound-ports PORTS|all|none] [--member] [--no-start] [--dry-run]\n"
     "\n"
     "Sets this host up: writes /etc/tulle/tulle.yaml and identities.yaml where they are\n"
     "missing, makes the folder mesh.d and the authority of this host, and checks the\n"
@@ -37,6 +38,8 @@ static const char usage_text[] =
     "  --trust-domain TD  the trust domain (default: a random name that is nobody else's)\n"
     "  --default NS/SA    who processes of this host are that identities.yaml does not\n"
     "                     name (default: default/ and the host's name)\n"
+    "  --inbound-ports P  the ports at which what arrives is captured: 80,443 or all or\n"
+    "                     none.  Beside ufw and firewalld one of these must be said\n"
     "  --member           this host will join another one's trust domain: no authority.\n"
     "                     tulle join does this by itself; it is for preparing images\n"
     "  --no-start         start nothing\n"
@@ -180,6 +183,10 @@ run(struct plan *p)
 		status = fail("random numbers", strerror(errno));
 	if (status != EXIT_SUCCESS)
 		return status;
+	if (!p->files.write_host && p->files.capture[0] != '\0')
+		firewall_note_kept("init");
+	if (p->starts && (!p->files.write_host || p->files.capture[0] == '\0') && firewall_objects("init"))
+		return EXIT_FAILURE;
 	say(p);
 	if (p->dry)
 		return EXIT_SUCCESS;
@@ -205,7 +212,7 @@ init_main(int argc, char **argv)
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' },
 		{ "trust-domain", required_argument, NULL, 't' }, { "default", required_argument, NULL, 'd' },
 		{ "member", no_argument, NULL, 'm' }, { "dry-run", no_argument, NULL, 'n' },
-		{ "no-start", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
+		{ "no-start", no_argument, NULL, 's' }, { "inbound-ports", required_argument, NULL, 'i' }, { "help", no_argument, NULL, 'h' },
 		{ 0 } };
 	struct plan p = { .files = { .verb = "init" } };
 	bool no_start = false;
@@ -232,6 +239,10 @@ init_main(int argc, char **argv)
 				return 2;
 			}
 			(void)snprintf(p.files.account, sizeof(p.files.account), "%s", optarg);
+			break;
+		case 'i':
+			if (!firewall_capture("init", optarg, p.files.capture))
+				return CLI_WRONG;
 			break;
 		case 'm':
 			p.files.member = true;

@@ -14,6 +14,7 @@
 #include "base/cli.h"
 #include "base/paths.h"
 #include "certd.h"
+#include "firewall.h"
 #include "manifest/host.h"
 #include "manifests.h"
 #include "print.h"
@@ -25,7 +26,8 @@
 #define TOKEN_LINE 512
 
 static const char usage_text[] =
-    "Usage: tulle join [--root DIR] [--default NAMESPACE/ACCOUNT] [--no-start] [--json] TOKEN\n"
+    "Usage: tulle join [--root DIR] [--default NAMESPACE/ACCOUNT] [--inbound-ports PORTS|all|none]\n"
+    "                  [--no-start] [--json] TOKEN\n"
     "       tulle join ... --file FILE\n"
     "\n"
     "Joins the authority that made TOKEN (tulle token, there).  A host that is not set up\n"
@@ -35,6 +37,8 @@ static const char usage_text[] =
     "\n"
     "  --default NS/SA  who processes of this host are that identities.yaml does not name\n"
     "                   (default: the account that the token allows first)\n"
+    "  --inbound-ports P  the ports at which what arrives is captured: 80,443 or all or\n"
+    "                   none.  Beside ufw and firewalld one of these must be said\n"
     "  --file FILE      take the token from FILE; \"-\" in place of TOKEN is standard input.\n"
     "                   Both keep it out of the list of processes\n"
     "  --no-start       start nothing; tulle-certd must be running\n"
@@ -77,6 +81,11 @@ prepare(struct join *j)
 
 	setup_look(&j->before);
 	j->fresh = j->before.write_host || setup_is_ours(&j->before);
+	if (j->before.capture[0] != '\0' && !j->fresh)
+		firewall_note_kept("join");
+	/* Before the token is used: it is good once. */
+	if (j->starts && (!j->before.write_host || j->before.capture[0] == '\0') && firewall_objects("join"))
+		return EXIT_FAILURE;
 	/* Another root and a host without units are set up by hand, as ever. */
 	if (j->before.write_host && j->starts)
 		status = setup_write(&j->before);
@@ -201,7 +210,7 @@ join_main(int argc, char **argv)
 {
 	static const struct option options[] = { { "root", required_argument, NULL, 'r' }, { "json", no_argument, NULL, 'j' },
 		{ "default", required_argument, NULL, 'd' }, { "file", required_argument, NULL, 'f' },
-		{ "no-start", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+		{ "no-start", no_argument, NULL, 's' }, { "inbound-ports", required_argument, NULL, 'i' }, { "help", no_argument, NULL, 'h' }, { 0 } };
 	struct join j = { .before = { .verb = "join", .member = true } };
 	const char *file = NULL;
 	char line[TOKEN_LINE];
@@ -225,6 +234,10 @@ join_main(int argc, char **argv)
 			break;
 		case 'f':
 			file = optarg;
+			break;
+		case 'i':
+			if (!firewall_capture("join", optarg, j.before.capture))
+				return CLI_WRONG;
 			break;
 		case 's':
 			no_start = true;

@@ -107,9 +107,11 @@ host_yaml(struct buf *out, const struct setup *s)
 		    "# Where other hosts join and renew (tulle token, tulle join); \"off\" for a host alone:\n"
 		    "# authority: {listen: \":15012\"}\n\n"
 		    "# What is steered into the relay.  Tulle's own users and port 22 never are:\n"
-		    "# capture: {outbound: true, inbound: true, exclude: {ports: [], cidrs: [], uids: []}}\n\n"
+		    "# capture: {outbound: true, inbound: true, exclude: {ports: [], cidrs: [], uids: []}}\n"
+		    "%s%s%s\n"
 		    "# Where telemetry goes (OTLP), and where Prometheus finds /metrics:\n"
-		    "# telemetry: {destinations: [{otlp: \"http://127.0.0.1:4318\"}], metrics: \":9464\"}\n");
+		    "# telemetry: {destinations: [{otlp: \"http://127.0.0.1:4318\"}], metrics: \":9464\"}\n",
+		    s->capture[0] != '\0' ? "capture: {" : "", s->capture, s->capture[0] != '\0' ? "}\n" : "");
 	return e;
 }
 

@@ -11,12 +11,14 @@
 
 #include "tls/spiffe.h"
 
+#define SETUP_CAPTURE 768
 #define SETUP_ACCOUNT (2 * SPIFFE_TD_MAX + 2)
 
 struct setup {
 	const char *verb;           /* for messages: "init" */
 	char td[SPIFFE_TD_MAX + 1]; /* "": not known yet (a member that has not joined) */
 	char account[SETUP_ACCOUNT]; /* "NAMESPACE/ACCOUNT" of what identities.yaml does not name */
+	char capture[SETUP_CAPTURE]; /* fields of capture: in tulle.yaml, "inboundPorts: [80]"; "": the defaults */
 	bool member;
 	bool follows; /* a member's manifests are its authority's: it has none of its own */
 	bool write_host, write_identities, make_folder; /* set by setup_look(): these are missing */

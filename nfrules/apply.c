@@ -16,6 +16,7 @@
 #include "lock.h"
 #include "live/sockets.h"
 #include "rules/change.h"
+#include "rules/firewall.h"
 #include "rules/lacking.h"
 #include "say.h"
 #include "state.h"
@@ -287,6 +288,24 @@ apply_state(struct state *s, const struct options *o, struct undo *undo)
 	return result(o, o->repair ? "repaired" : "applied", EXIT_DONE);
 }
 
+/*
+ * A first apply would open ports that a firewall closes, or close what it
+ * opens: not without the operator's word.  Rules that are in force already
+ * are kept up to date; and at boot, with failClosed, none would be worse.
+ */
+static bool
+firewall_objects(const struct config *c, const struct state *s, const struct options *o)
+{
+	char text[FIREWALL_TEXT];
+
+	if (s->firewalls == 0 || s->condition != COND_ABSENT || o->repair || o->if_closed)
+		return false;
+	for (unsigned int i = 0; i < FIREWALLS; i++)
+		if ((s->firewalls & 1u << i) != 0)
+			say("%s; nothing was changed, and the host's network is as it was", firewall_sentence(1u << i, c->steering.inbound_port, text));
+	return true;
+}
+
 int
 apply_verb(const struct config *c, const struct options *o)
 {
@@ -316,6 +335,8 @@ apply_verb(const struct config *c, const struct options *o)
 		say("rules of Tulle are in the %s tables too, and both sets would act: run tulle-nfrules remove, which clears both, "
 		    "then apply again",
 		    s->backend == BACKEND_OF_NFT ? "legacy" : "nft");
+		status = result(o, "refused", EXIT_REFUSED);
+	} else if (firewall_objects(c, s, o)) {
 		status = result(o, "refused", EXIT_REFUSED);
 	} else if (s->condition == COND_EQUAL && s->family[FAMILY_V6].condition == COND_EQUAL) {
 		status = result(o, "unchanged", EXIT_DONE);

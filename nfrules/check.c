@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "rules/change.h"
+#include "rules/firewall.h"
 #include "say.h"
 #include "state.h"
 #include "verbs.h"
@@ -58,6 +59,19 @@ advice(const struct state *s)
 	return "";
 }
 
+/* One sentence for each firewall of the host that does not go with what is captured. */
+static json_t *
+firewalls(const struct config *c, const struct state *s)
+{
+	json_t *list = json_array();
+	char text[FIREWALL_TEXT];
+
+	for (unsigned int i = 0; i < FIREWALLS; i++)
+		if ((s->firewalls & 1u << i) != 0)
+			(void)json_array_append_new(list, json_string(firewall_sentence(1u << i, c->steering.inbound_port, text)));
+	return list;
+}
+
 static int
 status_of(enum condition c)
 {
@@ -75,8 +89,11 @@ status_of(enum condition c)
 }
 
 static void
-print_lines(const struct state *s)
+print_lines(const struct config *c, const struct state *s)
 {
+	json_t *walls = firewalls(c, s), *one;
+	size_t i;
+
 	for (int f = 0; f < FAMILIES; f++) {
 		struct report r = { .family = (enum family)f };
 
@@ -89,10 +106,13 @@ print_lines(const struct state *s)
 	}
 	if (*advice(s) != '\0')
 		(void)printf("%s\n", advice(s));
+	json_array_foreach(walls, i, one)
+		(void)printf("%s\n", json_string_value(one));
+	json_decref(walls);
 }
 
 static void
-print_json(const struct state *s)
+print_json(const struct config *c, const struct state *s)
 {
 	struct report r = { .list = json_array() };
 	json_t *families = json_object(), *all;
@@ -105,9 +125,9 @@ print_json(const struct state *s)
 		        s->family[f].plan));
 		differences(s, &r);
 	}
-	all = json_pack("{s:s, s:i, s:s, s:b, s:b, s:s, s:o, s:o}", "state", condition_name(s->condition), "exit",
+	all = json_pack("{s:s, s:i, s:s, s:b, s:b, s:s, s:o, s:o, s:o}", "state", condition_name(s->condition), "exit",
 	    status_of(s->condition), "backend", backend_name(s->backend), "otherBackend", s->residue, "takenAway", s->taken_away, "advice", advice(s),
-	    "families", families, "differences", r.list);
+	    "families", families, "differences", r.list, "firewalls", firewalls(c, s));
 	text = json_dumps(all, JSON_INDENT(2));
 	if (text != NULL)
 		(void)puts(text);
@@ -124,9 +144,9 @@ check_verb(const struct config *c, const struct options *o)
 	if (state_read(&s, c, true) != TULLE_OK)
 		return EXIT_REFUSED;
 	if (o->json)
-		print_json(s);
+		print_json(c, s);
 	else
-		print_lines(s);
+		print_lines(c, s);
 	status = status_of(s->condition);
 	state_free(s);
 	return status;

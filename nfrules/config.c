@@ -114,6 +114,7 @@ read_from(struct config *ret, const char *place)
 		.v6 = v6_of(h),
 		.inbound_ports = h->capture.inbound_ports.items,
 		.inbound_ports_n = h->capture.inbound_ports.n,
+		.inbound_all = h->capture.inbound_ports.all,
 		.uids = h->capture.exclude.uids.items,
 		.uids_n = h->capture.exclude.uids.n,
 		.ports = h->capture.exclude.ports.items,

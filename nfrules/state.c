@@ -6,8 +6,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "live/firewalls.h"
 #include "live/sockets.h"
 #include "lock.h"
+#include "rules/firewall.h"
 #include "rules/lacking.h"
 #include "rules/render.h"
 #include "say.h"
@@ -142,6 +144,8 @@ look_at_kernel(struct state *s, const struct config *c)
 		return TULLE_EUNAVAIL;
 	}
 	state_compare(s);
+	if (firewall_matters(&c->steering))
+		s->firewalls = firewalls_seen(&s->actual);
 	return TULLE_OK;
 }
 

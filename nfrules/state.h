@@ -32,6 +32,7 @@ struct state {
 		char why[XTABLES_WHY];    /* one sentence on the condition */
 	} family[FAMILIES];
 	bool taken_away;          /* they were applied, nobody removed them, and they are not there */
+	unsigned int firewalls;   /* bits of rules/firewall.h: they act, and what arrives is steered at every port */
 	bool residue;             /* something of ours is in the other backend */
 	enum condition condition; /* of all */
 	bool wanted_only;         /* the kernel was not looked at */

@@ -116,14 +116,6 @@ list_differences(struct doctor *d, const json_t *differences)
 	}
 }
 
-static bool
-says(const char *const argv[], const char *sign)
-{
-	char AUTO_FREE *text = NULL;
-
-	return outside_run(argv, NULL, false, DUMP_MAX, &text) == 0 && text != NULL && strstr(text, sign) != NULL;
-}
-
 /*
  * A firewall of this host looks at packets when they have been redirected:
  * at the relay's inbound port.  doc/steering.md has what each makes of it.
@@ -131,19 +123,11 @@ says(const char *const argv[], const char *sign)
 static void
 check_firewall(struct doctor *d)
 {
-	static const char *const tables[] = { "nft", "list", "tables", NULL };
-	static const char *const filter[] = { "iptables-nft-save", "-t", "filter", NULL };
-	const struct host_config *h = d->host;
+	const json_t *one;
+	size_t i;
 
-	if (h == NULL || !h->capture.inbound || h->capture.inbound_ports.n > 0 || geteuid() != 0)
-		return;
-	if (says(tables, "table inet firewalld"))
-		report_add(&d->report, WARNING, "firewall", "firewalld lets in all that is captured inbound, also at ports that its zones "
-		    "close: name the open ones in capture.inboundPorts (tulle.yaml), then tulle-nfrules apply");
-	if (says(filter, "-A INPUT -j ufw-before-input"))
-		report_add(&d->report, WARNING, "firewall", "ufw sees what is captured inbound at port %u, whatever port was dialled: name the "
-		    "open ones in capture.inboundPorts (tulle.yaml), tulle-nfrules apply, then ufw allow %u/tcp", h->ports.inbound,
-		    h->ports.inbound);
+	json_array_foreach(json_object_get(d->answers.rules_said, "firewalls"), i, one)
+		report_add(&d->report, WARNING, "firewall", "%s; then tulle-nfrules apply", json_string_value(one));
 }
 
 /*

@@ -114,7 +114,7 @@ static const struct field capture_fields[] = {
 	BOOL("inbound", capture.inbound, "steer what arrives into the relay"),
 	BOOL("failClosed", capture.fail_closed, "reset what should have been captured and was not"),
 	{ .name = "inboundPorts", .type = FIELD_LIST, .offset = AT(capture.inbound_ports), .item = &port_item,
-	    .item_size = sizeof(uint32_t), .max = 1000, .help = "the ports at which what arrives is steered; none named: all" },
+	    .item_size = sizeof(uint32_t), .max = 1000, .all = "all", .help = "the ports at which what arrives is steered; none named: all" },
 	OBJ("exclude", exclude_section, "what is never captured; Tulle's own users never are"),
 	END,
 };

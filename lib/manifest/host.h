@@ -74,7 +74,7 @@ struct host_config {
 
 	struct {
 		bool outbound, inbound, fail_closed;
-		struct { const uint32_t *items; size_t n; } inbound_ports; /* none: all */
+		struct { const uint32_t *items; size_t n; bool all; } inbound_ports; /* none: all; <all>: and that was said */
 		struct {
 			struct { const uint32_t *items; size_t n; } ports;
 			struct { const struct cidr *items; size_t n; } cidrs;

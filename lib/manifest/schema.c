@@ -118,7 +118,7 @@ right_for(const struct field *f, char *out, size_t room)
 		(void)snprintf(out, room, "%s", f->value->right);
 		break;
 	case FIELD_LIST:
-		(void)snprintf(out, room, "a list");
+		(void)snprintf(out, room, "a list%s%s", f->all != NULL ? " or the word " : "", f->all != NULL ? f->all : "");
 		break;
 	case FIELD_OBJECT:
 	case FIELD_MAP:
@@ -305,10 +305,16 @@ decode_items(struct decode *d, const struct path *path, const struct field *f, c
 	const bool map = f->type == FIELD_MAP;
 	const size_t max = f->max > 0 ? f->max : LIST_MAX;
 	const struct yaml_node *child;
+	const bool all = true;
 	bool good = true;
 	size_t i = 0;
 	char *items;
 
+	if (f->all != NULL && node->kind == YAML_SCALAR && strcmp(node->text, f->all) == 0) {
+		put_items(out, NULL, 0);
+		memcpy((char *)out + sizeof(items) + sizeof(node->n), &all, sizeof(all));
+		return true;
+	}
 	if (node->kind != (map ? YAML_MAP : YAML_LIST))
 		return wrong(d, path, f, node);
 	if (node->n < f->min || node->n > max) {

@@ -29,7 +29,7 @@ enum field_type {
 	FIELD_WORD,    /* [int]: one of <words>, by index */
 	FIELD_VALUE,   /* [what <parse> makes of the text] */
 	FIELD_OBJECT,  /* [the structure of <schema>, in place] */
-	FIELD_LIST,    /* [{ items, n }]: of <item>, <min> to <max> of them */
+	FIELD_LIST,    /* [{ items, n }]: of <item>, <min> to <max> of them; with <all> [{ items, n, bool }] */
 	FIELD_MAP,     /* [{ items, n }]: an item starts with const char *key, checked by <key> */
 	FIELD_IGNORED, /* an API server writes it; it means nothing here */
 	FIELD_REFUSED, /* known, but not carried out; <refused> says why */
@@ -66,6 +66,7 @@ struct field {
 	const struct field *item; /* its <offset> is within the item */
 	const struct text_rule *key;
 	size_t item_size;
+	const char *all; /* FIELD_LIST: this word may stand in its place; the list is empty then, and the bool true */
 	const char *refused;
 	const char *help;
 };

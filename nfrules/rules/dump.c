@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/firewall.h"
+
 #define NAME_SIZE 64 /* a chain's name has at most 28 bytes */
 #define DUMP_LINE_MAX 65536
 
@@ -131,6 +133,8 @@ add_line(struct dump *d, const char *text)
 	if (target_of(rule, target) && is_own(target))
 		return ruleset_add_jump(d->rules, (enum table)d->table, chain, rule, target, d->position);
 	d->rules->foreign++;
+	if (d->table == TABLE_FILTER)
+		d->rules->firewalls |= firewall_of_rule(chain, rule);
 	return TULLE_OK;
 }
 

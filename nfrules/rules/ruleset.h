@@ -45,6 +45,7 @@ struct ruleset_table {
 struct ruleset {
 	struct ruleset_table tables[TABLES];
 	size_t foreign;     /* rules of others, in all tables */
+	unsigned int firewalls; /* whose they are, as far as it matters: bits of firewall.h */
 	struct arena arena; /* owns all texts and lists */
 };
 

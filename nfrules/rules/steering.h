@@ -34,6 +34,7 @@ struct steering {
 	/* TCP destination ports that are captured inbound, 1 to 65535; none: all.  Lent, in any order, with repetitions. */
 	const uint32_t *inbound_ports;
 	size_t inbound_ports_n;
+	bool inbound_all; /* none, and the operator said that all are meant */
 
 	/* Exclusions; each list is lent and may be in any order, with repetitions. */
 	const uint32_t *uids; /* of programs: outbound */

@@ -188,7 +188,7 @@ def test_a_firewall_of_this_host_that_judges_what_was_redirected_is_named(pair):
     a = pair["a"]
     a.run("nft", "add", "table", "inet", "firewalld")
     a.run("iptables-nft-restore", "--noflush", input="*filter\n:ufw-before-input - [0:0]\n-A INPUT -j ufw-before-input\nCOMMIT\n")
-    names(a, "firewall", "firewalld lets in", "capture.inboundPorts")
+    names(a, "firewall", "firewalld is active and lets in", "capture.inboundPorts")
     names(a, "firewall", "ufw allow 15006/tcp", "capture.inboundPorts")
     a.configure(capture={"inboundPorts": [8080]})
     a.rules("apply")

@@ -12,7 +12,7 @@ import pytest
 
 import netns
 import rules
-from rules import DRIFT, EQUAL, FAILED, REFUSED, Host
+from rules import ABSENT, DRIFT, EQUAL, FAILED, REFUSED, Host
 
 BOTH = [socket.AF_INET, socket.AF_INET6]
 
@@ -164,6 +164,99 @@ def test_a_captured_connection_that_is_silent_meanwhile_lives_through_a_reload(n
             repair(host)
             assert c.echo("back")
         assert netns.ask(host.ns, peer.ip4, 80).startswith("outbound")
+
+
+# ---- ufw, firewalld ----
+
+# What ufw 0.36.2 leaves in INPUT for "default deny", "allow 80/tcp": iptables-save, less logging and what is not about this.
+UFW = """*filter
+:INPUT DROP [0:0]
+:ufw-before-input - [0:0]
+:ufw-user-input - [0:0]
+-A INPUT -j ufw-before-input
+-A ufw-before-input -i lo -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-before-input -j ufw-user-input
+-A ufw-user-input -p tcp -m tcp --dport 80 -j ACCEPT
+COMMIT
+"""
+# What firewalld 1.3.3 has in its table for a zone with the service http.
+FIREWALLD = """table inet firewalld {
+	chain filter_INPUT {
+		type filter hook input priority filter + 10; policy accept;
+		ct state { established, related } accept
+		ct status dnat accept
+		iifname "lo" accept
+		meta l4proto ipv6-icmp accept
+		tcp dport 80 accept
+		reject with icmpx admin-prohibited
+	}
+}
+"""
+
+
+def raise_wall(host, wall):
+    if wall == "ufw":
+        host.tool(socket.AF_INET, "-restore", "--noflush", input=UFW)
+    else:
+        host.ns.run("nft", "-f", "-", input=FIREWALLD)
+
+
+@needs_nft
+@pytest.mark.parametrize("wall, words", [("ufw", ["ufw allow 15006/tcp"]), ("firewalld", ["its zones close"])])
+def test_a_first_apply_beside_a_firewall_needs_a_word(host, pair, wall, words):
+    """Refused in one sentence with the ways out, the network as it was; each way out is let through."""
+    peer = pair[1]
+    raise_wall(host, wall)
+    before = host.dump()
+
+    def as_the_firewall_says():
+        assert netns.ask(peer, host.ns.ip4, 80) == "direct"
+        with pytest.raises(OSError):
+            netns.ask(peer, host.ns.ip4, 5432, timeout=1)
+
+    with host.relay(), netns.Server(host.ns, [80, 5432]), netns.Server(peer, [80]):
+        for text in ("", "capture: {inboundPorts: []}\n"):
+            host.configure(text)
+            said = host.nfrules("apply", status=REFUSED)
+            for word in (*words, wall, "inboundPorts: [80, 443]", "inboundPorts: all", "inbound: false", "nothing was changed"):
+                assert word in said, said
+            assert host.dump() == before and "TULLE" not in before
+            as_the_firewall_says()
+            assert "not applied" in repair(host)
+            assert json.loads(host.nfrules("check", "--json", status=ABSENT))["firewalls"][0] in said
+        for text in ("capture: {inbound: false}\n", "capture: {inboundPorts: [80]}\n"):
+            host.configure(text)
+            host.apply()
+            host.check(EQUAL)
+            assert netns.ask(host.ns, peer.ip4, 80).startswith("outbound")
+            with pytest.raises(OSError):  # what it closes stays closed
+                netns.ask(peer, host.ns.ip4, 5432, timeout=1)
+            host.nfrules("remove", "--now", status=0)
+            as_the_firewall_says()
+        host.configure("capture: {inboundPorts: all}\n")
+        host.apply()
+        if wall == "firewalld":  # what the sentence says, and by the operator's word
+            assert netns.ask(peer, host.ns.ip4, 5432).startswith("inbound")
+        else:
+            with pytest.raises(OSError):
+                netns.ask(peer, host.ns.ip4, 80, timeout=1)
+
+
+@needs_nft
+@pytest.mark.parametrize("wall", ["ufw", "firewalld"])
+def test_rules_in_force_are_kept_up_to_date_beside_a_firewall(nft_host, wall):
+    host = nft_host
+    host.apply()
+    raise_wall(host, wall)
+    host.configure("capture: {exclude: {ports: [2525]}}\n")
+    host.apply()
+    host.check(EQUAL)
+    host.tool(socket.AF_INET, "", "-t", "nat", "-D", "OUTPUT", "-j", "TULLE_OUT")
+    assert "repaired" in repair(host)
+    host.nfrules("remove", "--now", status=0)
+    host.configure("capture: {failClosed: true}\n")  # at boot no rules would let plaintext out
+    host.apply("--if-closed")
 
 
 # ---- docker ----

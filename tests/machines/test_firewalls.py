@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tulle beside ufw, firewalld and docker, the real ones, on a real machine; nftables.service is in test_nftables.py."""
+import time
+
 import firewall
 import pytest
 from machine import wait_for
@@ -26,6 +28,26 @@ def no_firewall(request):
     assert host.check() == 0 and host.get() == "200"
 
 
+def refused(host, words):
+    """Without capture.inboundPorts: kept up to date while in force, else refused in these words; the unit fails once, quietly."""
+    m = host.m
+    host.capture_only()
+    assert host.check() == 0
+    captured = host.inbound()
+    assert m.run("systemctl", "restart", "tulle-rules", check=False).returncode != 0
+    time.sleep(7)  # RestartSec= is 5
+    assert m.active("tulle-rules") == "failed" and host.check() == 4
+    assert m.out("systemctl", "show", "-p", "NRestarts", "--value", "tulle-rules").strip() == "0"
+    assert words in m.journal("tulle-rules") and "nothing was changed" in m.journal("tulle-rules")
+    for command in (("init",), ("join", "no-token")):
+        done = m.run("tulle", *command, check=False)
+        assert done.returncode == 1 and words in done.stderr and "nothing was started" in done.stderr, done.stderr
+    host.get()
+    assert host.inbound() == captured
+    m.write("/etc/tulle/tulle.yaml", host.plain_yaml + "capture: {inboundPorts: [80]}\n")
+    m.run("systemctl", "start", "tulle-rules")
+
+
 def test_ufw(host):
     m = host.m
     host.capture_only(80)
@@ -38,6 +60,8 @@ def test_ufw(host):
     m.run("ufw", "reload")
     assert host.check() == 0 and host.is_captured()
     m.run("systemctl", "restart", "tulle-rules")  # ours after theirs
+    assert host.check() == 0 and host.is_captured()
+    refused(host, "ufw allow 15006/tcp")
     assert host.check() == 0 and host.is_captured()
     m.run("ufw", "delete", "allow", "15006/tcp")
     assert host.get() == "000"  # what the page says that happens without it
@@ -55,6 +79,8 @@ def test_firewalld(host):
     # It lets in whatever was redirected: all that is captured is open, whatever its zones say.  README's limits have it.
     assert host.get(5432) == "200"
     host.capture_only(80)
+    assert host.get(5432) == "000" and host.is_captured()
+    refused(host, "its zones close")
     assert host.get(5432) == "000" and host.is_captured()
     for verb in ("--reload", "--complete-reload"):
         m.run("firewall-cmd", verb)

@@ -83,6 +83,21 @@ START_TEST(an_empty_file_works)
 }
 END_TEST
 
+START_TEST(inbound_ports_are_a_list_or_all)
+{
+	struct host_config *c = good("capture: {inboundPorts: all}\n");
+
+	ck_assert(c->capture.inbound_ports.all && c->capture.inbound_ports.n == 0);
+	host_config_free(c);
+	c = good("capture: {inboundPorts: [80, 443]}\n");
+	ck_assert(!c->capture.inbound_ports.all && c->capture.inbound_ports.n == 2);
+	host_config_free(c);
+	c = good("capture: {inboundPorts: []}\n");
+	ck_assert(!c->capture.inbound_ports.all && c->capture.inbound_ports.n == 0);
+	host_config_free(c);
+}
+END_TEST
+
 START_TEST(every_field_is_read)
 {
 	struct host_config *c = good("trustDomain: corp.example\n"
@@ -320,6 +335,6 @@ START_TEST(users_are_numbers_or_names)
 }
 END_TEST
 
-UNIT_MAIN("host", an_empty_file_works, every_field_is_read, listening_can_be_off_or_everywhere,
+UNIT_MAIN("host", an_empty_file_works, inbound_ports_are_a_list_or_all, every_field_is_read, listening_can_be_off_or_everywhere,
     every_mistake_names_its_place_and_the_way_out, percentages_are_exact, all_mistakes_of_a_file_are_found,
     a_port_said_twice_differently_is_warned_of, files_are_read_and_a_missing_one_is_empty, users_are_numbers_or_names)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "rules/dump.h"
+#include "rules/firewall.h"
 #include "unit.h"
 
 static const char ordinary[] =
@@ -74,6 +75,46 @@ START_TEST(an_empty_dump_is_an_empty_rule_set)
 }
 END_TEST
 
+static unsigned int
+firewalls_in(const char *text)
+{
+	struct ruleset *r = parsed(text);
+	unsigned int seen = r->firewalls;
+
+	ruleset_free(r);
+	return seen;
+}
+
+START_TEST(firewalls_are_told_by_the_jump_that_makes_them_act)
+{
+	ck_assert_uint_eq(firewalls_in("*filter\n:ufw-before-input - [0:0]\n-A INPUT -j ufw-before-input\nCOMMIT\n"), FIREWALL_UFW);
+	ck_assert_uint_eq(firewalls_in("*filter\n-A INPUT -j INPUT_ZONES\nCOMMIT\n"), FIREWALL_FIREWALLD);
+	/* Disabled, another table, another chain, a comment. */
+	ck_assert_uint_eq(firewalls_in("*filter\n:ufw-before-input - [0:0]\n:ufw-user-input - [0:0]\nCOMMIT\n"), 0);
+	ck_assert_uint_eq(firewalls_in("*nat\n-A INPUT -j ufw-before-input\nCOMMIT\n"), 0);
+	ck_assert_uint_eq(firewalls_in("*filter\n-A FORWARD -j ufw-before-input\nCOMMIT\n"), 0);
+	ck_assert_uint_eq(firewalls_in("*filter\n-A INPUT -m comment --comment \"-j ufw-before-input\" -j ACCEPT\nCOMMIT\n"), 0);
+	ck_assert_uint_eq(firewall_of_tables("table ip filter\ntable inet firewalld\n"), FIREWALL_FIREWALLD);
+	ck_assert_uint_eq(firewall_of_tables("table inet firewalld"), 0 + FIREWALL_FIREWALLD);
+	ck_assert_uint_eq(firewall_of_tables("table inet firewalld2\nmy table inet firewalld\n"), 0);
+	ck_assert_uint_eq(firewall_of_tables(""), 0);
+}
+END_TEST
+
+START_TEST(a_firewall_matters_where_every_port_is_steered_and_nobody_said_so)
+{
+	static const uint32_t port = 80;
+	char text[FIREWALL_TEXT];
+
+	ck_assert(firewall_matters(&(struct steering){ .inbound = true }));
+	ck_assert(!firewall_matters(&(struct steering){ .inbound = true, .inbound_all = true }));
+	ck_assert(!firewall_matters(&(struct steering){ .inbound = true, .inbound_ports = &port, .inbound_ports_n = 1 }));
+	ck_assert(!firewall_matters(&(struct steering){ .outbound = true }));
+	ck_assert_ptr_nonnull(strstr(firewall_sentence(FIREWALL_UFW, 7006, text), "ufw allow 7006/tcp"));
+	ck_assert_ptr_nonnull(strstr(firewall_sentence(FIREWALL_FIREWALLD, 7006, text), "nothing that arrives"));
+}
+END_TEST
+
 static const char *const broken[] = {
 	"*nat\n-A OUTPUT -j TULLE_OUT\n",              /* cut off */
 	"-A OUTPUT -j TULLE_OUT\n",                    /* no table */
@@ -123,6 +164,8 @@ main(void)
 	tcase_add_test(tc, our_chains_and_jumps_are_found_with_their_positions);
 	tcase_add_test(tc, an_empty_dump_is_an_empty_rule_set);
 	tcase_add_loop_test(tc, what_is_no_dump_is_refused, 0, sizeof(broken) / sizeof(broken[0]));
+	tcase_add_test(tc, firewalls_are_told_by_the_jump_that_makes_them_act);
+	tcase_add_test(tc, a_firewall_matters_where_every_port_is_steered_and_nobody_said_so);
 	tcase_add_test(tc, a_nul_byte_is_refused);
 	tcase_add_test(tc, a_line_without_end_is_refused);
 	suite_add_tcase(suite, tc);
