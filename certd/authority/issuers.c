@@ -98,6 +98,8 @@ allowed(const struct kubernetes_issuer *k, const struct pod *p, char why[MEMBER_
 	bool ns = k->namespaces.n == 0, account = k->accounts.n == 0;
 	char full[POD_NAMESPACE + POD_NAME + 1];
 
+	if (p->uid[0] == '\0' && !k->unbound) /* each key that its bearer makes would be one more member */
+		return refuse(why, "it is bound to no pod, and authority.kubernetes does not say \"unbound: true\" for its issuer");
 	(void)snprintf(full, sizeof(full), "%s/%s", p->namespace, p->account);
 	for (size_t j = 0; j < k->namespaces.n; j++)
 		ns = ns || strcmp(k->namespaces.items[j], p->namespace) == 0;

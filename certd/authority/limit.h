@@ -27,4 +27,7 @@ struct limit {
 /* May <name> make one more call at <now_ms>? */
 bool limit_take(struct limit *l, const char *name, uint64_t now_ms);
 
+/* The same without making it. */
+bool limit_may(const struct limit *l, const char *name, uint64_t now_ms);
+
 #endif

@@ -119,24 +119,38 @@ pod_is(const struct store *s, const char *node, const struct pod *p, char why[ME
 	return TULLE_OK;
 }
 
+/* To go through, which changes nothing: the API has no const iteration. */
+static json_t *
+members(const struct store *s)
+{
+	return (json_t *)(uintptr_t)store_table(s, "member");
+}
+
 static size_t
 count_pods(const struct store *s)
 {
-	json_t *table = json_copy((json_t *)(uintptr_t)store_table(s, "member")), *m; /* the API has no const iteration */
 	const char *node;
 	size_t n = 0;
+	json_t *m;
 
-	json_object_foreach (table, node, m)
+	json_object_foreach (members(s), node, m)
 		n += json_object_get(m, "kubernetes") != NULL;
-	json_decref(table);
 	return n;
+}
+
+static bool
+has_room(const struct store *s)
+{
+	return json_object_size(store_table(s, "member")) < MEMBERS_MAX && count_pods(s) < PODS_MAX;
 }
 
 static enum tulle_err
 room_for_one(struct store *s, int64_t now, char why[MEMBER_WHY])
 {
+	if (has_room(s))
+		return TULLE_OK;
 	(void)pods_expire(s, now);
-	if (count_pods(s) < PODS_MAX && json_object_size(store_table(s, "member")) < MEMBERS_MAX)
+	if (has_room(s))
 		return TULLE_OK;
 	(void)snprintf(why, MEMBER_WHY, "there are %d pods, or %d members, already", PODS_MAX, MEMBERS_MAX);
 	log_error("a pod cannot join: there are too many members", LF_UINT("pods_max", PODS_MAX));
@@ -225,41 +239,53 @@ end_of(const json_t *m)
 	return (end > 0 ? end : value_int(m, "joined")) + (banned ? MEMBER_GRACE : grace);
 }
 
-/* One that has gone, and when the next one does. */
-static bool
-find_gone(const struct store *s, int64_t now, char node[MEMBER_NODE], int64_t *ret_next)
-{
-	json_t *table = json_copy((json_t *)(uintptr_t)store_table(s, "member")), *m;
-	const char *key;
-	bool found = false;
+/* Those that have gone, at most PODS_TURN of them, and when the next one of the others does. */
+struct gone {
+	struct store_change change[PODS_TURN];
+	char node[PODS_TURN][MEMBER_NODE]; /* their keys */
+	json_t *record[PODS_TURN];         /* a reference each */
+	size_t n;
+	int64_t next; /* <now> or earlier: there are more */
+};
 
-	*ret_next = INT64_MAX;
-	json_object_foreach (table, key, m) {
+static void
+find_gone(const struct store *s, int64_t now, struct gone *ret)
+{
+	const char *key;
+	json_t *m;
+
+	ret->n = 0;
+	ret->next = INT64_MAX;
+	json_object_foreach (members(s), key, m) {
 		const int64_t end = json_object_get(m, "kubernetes") != NULL ? end_of(m) : INT64_MAX;
 
-		if (end <= now) {
-			(void)snprintf(node, MEMBER_NODE, "%s", key);
-			found = true;
-			break;
+		if (end > now || ret->n == PODS_TURN) {
+			if (end < ret->next)
+				ret->next = end;
+			continue;
 		}
-		if (end < *ret_next)
-			*ret_next = end;
+		(void)snprintf(ret->node[ret->n], MEMBER_NODE, "%s", key);
+		ret->change[ret->n] = (struct store_change){ .table = "member", .key = ret->node[ret->n] };
+		ret->record[ret->n++] = json_incref(m);
 	}
-	json_decref(table);
-	return found;
 }
 
 int64_t
 pods_expire(struct store *s, int64_t now)
 {
-	char node[MEMBER_NODE], pod[MEMBER_HOST];
-	int64_t next;
+	struct gone gone;
+	enum tulle_err e = TULLE_OK;
 
-	while (find_gone(s, now, node, &next)) {
-		(void)snprintf(pod, sizeof(pod), "%s", value_text(store_get(s, "member", node), "host"));
-		if (store_remove(s, "member", node) != TULLE_OK)
-			return now + 60; /* the disk is full; its certificate has ended all the same */
-		log_info("pod forgotten: its certificate ended", LF_STR("node", node), LF_STR("pod", pod));
+	find_gone(s, now, &gone);
+	if (gone.n > 0)
+		e = store_commit(s, gone.change, gone.n);
+	for (size_t i = 0; i < gone.n; i++) {
+		if (e == TULLE_OK)
+			log_info("pod forgotten: its certificate ended", LF_STR("node", gone.node[i]),
+			    LF_STR("pod", value_text(gone.record[i], "host")));
+		json_decref(gone.record[i]);
 	}
-	return next;
+	if (e)
+		return now + 60; /* the disk is full; their certificates have ended all the same */
+	return gone.next > now ? gone.next : now;
 }

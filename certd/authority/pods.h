@@ -26,6 +26,7 @@
 
 #define PODS_MAX 8000  /* of the MEMBERS_MAX: pods never crowd hosts out */
 #define PODS_GRACE 300 /* seconds */
+#define PODS_TURN 256  /* forgotten at once: one change of the store */
 
 #define POD_NAMESPACE 64
 #define POD_NAME 254 /* a DNS name and its NUL: accounts, pods, nodes */
@@ -69,7 +70,11 @@ bool member_is_pod(const struct store *s, const char *node);
 /* Is <p> the pod that this member is?  TULLE_EDENIED with <why>. */
 enum tulle_err pod_is(const struct store *s, const char *node, const struct pod *p, char why[MEMBER_WHY]);
 
-/* Forgets pods whose certificate ended long enough ago.  Returns when the next one does; INT64_MAX: none. */
+/*
+ * Forgets pods whose certificate ended long enough ago, PODS_TURN of them,
+ * with one write to the disk.  Returns when it is to be called again: when the next one
+ * ends, <now> if there are more; INT64_MAX: none.
+ */
 int64_t pods_expire(struct store *s, int64_t now);
 
 #endif

@@ -126,6 +126,7 @@ authority_server_new(struct authority_server **ret, struct loop *l, const struct
 	if (s->at.family == 0)
 		s->at.family = AF_INET6; /* every address of both families */
 	s->strangers = (struct limit){ .burst = 10, .per_ms = 2000 };
+	s->pods = (struct limit){ .burst = 200, .per_ms = 40 };
 	s->nodes = (struct limit){ .burst = 60, .per_ms = 250 };
 	server_manifests_start(s);
 	e = start(s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* server_answer.c - answers of the authority, refusals, and limits on how often they are asked for. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "authority/server_intern.h"
 #include "base/cleanup.h"
@@ -57,25 +58,55 @@ server_deny_saying(struct authority_server *s, struct grpc_call *call, const cha
 	grpc_finish(call, GRPC_PERMISSION_DENIED, why);
 }
 
-bool
-server_slow_down(struct authority_server *s, struct grpc_call *call, struct limit *l, const char *name)
+/* Always true. */
+static bool
+come_back_later(struct authority_server *s, struct grpc_call *call)
 {
-	if (limit_take(l, name, loop_now(s->loop)))
-		return false;
 	s->denied++;
 	grpc_finish(call, GRPC_RESOURCE_EXHAUSTED, "too many calls: come back later");
 	return true;
 }
 
 bool
-server_stranger_too_fast(struct authority_server *s, struct grpc_call *call)
+server_slow_down(struct authority_server *s, struct grpc_call *call, struct limit *l, const char *name)
+{
+	return !limit_take(l, name, loop_now(s->loop)) && come_back_later(s, call);
+}
+
+/* The address that it calls from, for limits.  Returns <text>. */
+static const char *
+caller(struct grpc_call *call, char text[ADDR_TEXT])
 {
 	struct addr peer;
-	char text[ADDR_TEXT] = "-";
 
 	if (sock_peer(grpc_call_fd(call), &peer) == TULLE_OK)
-		(void)addr_format_ip(&peer, text);
-	return server_slow_down(s, call, &s->strangers, text);
+		return addr_format_ip(&peer, text);
+	(void)strcpy(text, "-");
+	return text;
+}
+
+bool
+server_stranger_too_fast(struct authority_server *s, struct grpc_call *call)
+{
+	char text[ADDR_TEXT];
+
+	return server_slow_down(s, call, &s->strangers, caller(call, text));
+}
+
+bool
+server_stranger_must_wait(struct authority_server *s, struct grpc_call *call)
+{
+	char text[ADDR_TEXT];
+
+	return !limit_may(&s->strangers, caller(call, text), loop_now(s->loop)) && come_back_later(s, call);
+}
+
+void
+server_stranger_failed(struct authority_server *s, struct grpc_call *call)
+{
+	char text[ADDR_TEXT];
+
+	(void)limit_take(&s->strangers, caller(call, text), loop_now(s->loop));
 }
 
 char *

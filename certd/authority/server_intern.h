@@ -39,7 +39,8 @@ struct authority_server {
 	struct addr at;
 	struct grpc_server *grpc;
 	struct timer renew; /* of our own certificate */
-	struct limit strangers; /* by address: joins and late renewals */
+	struct limit strangers; /* by address: joins and late renewals; of joins with a pod's token only those that fail */
+	struct limit pods;      /* by issuer: joins with its tokens, which are good */
 	struct limit nodes;     /* by node: everything else */
 	struct published *published; /* lent */
 	struct askers held, due, sending; /* calls for manifests */
@@ -79,6 +80,12 @@ bool server_slow_down(struct authority_server *s, struct grpc_call *call, struct
 
 /* The same for somebody without a certificate, by address. */
 bool server_stranger_too_fast(struct authority_server *s, struct grpc_call *call);
+
+/* The same, but this call costs nothing yet ... */
+bool server_stranger_must_wait(struct authority_server *s, struct grpc_call *call);
+
+/* ... unless what it showed is not good.  Answers nothing. */
+void server_stranger_failed(struct authority_server *s, struct grpc_call *call);
 
 /* ---- server_answer.c: parts of answers ---- */
 

@@ -98,18 +98,34 @@ deny_pod(struct authority_server *s, struct grpc_call *call, const char *what, c
 	grpc_finish(call, GRPC_UNAVAILABLE, why[0] != '\0' ? why : "not now");
 }
 
+/*
+ * All pods of a cluster may come from one address, so only those whose token
+ * is not good pay as strangers; looking at a signature costs less than the
+ * handshake did.  An address that showed too many bad ones waits until one
+ * more is free: then whoever has a good one passes and pays nothing for it.
+ */
 static void
 join_pod(struct authority_server *s, struct grpc_call *call, const Tulle__V1__JoinRequest *m)
 {
 	struct issue_request request;
 	struct pod pod;
 	char node[MEMBER_NODE] = "", why[MEMBER_WHY] = "";
-	enum tulle_err e = issuers_judge(s->issuers, m->jwt, strlen(m->jwt), clock_wall_sec(), &pod, why);
+	enum tulle_err e;
 
-	if (e == TULLE_OK)
+	if (server_stranger_must_wait(s, call))
+		return;
+	e = issuers_judge(s->issuers, m->jwt, strlen(m->jwt), clock_wall_sec(), &pod, why);
+	if (e != TULLE_OK)
+		server_stranger_failed(s, call);
+	else if (server_slow_down(s, call, &s->pods, pod.issuer))
+		return;
+	if (e == TULLE_OK) {
 		e = pod_join(s->store,
 		    &(struct pod_join){ .pod = &pod, .csr = m->csr.data, .csr_len = m->csr.len, .host = m->host_name },
 		    clock_wall_sec(), node, &request, why);
+		if (e == TULLE_EDENIED || e == TULLE_EINVAL)
+			server_stranger_failed(s, call);
+	}
 	if (e)
 		deny_pod(s, call, "join", node, e, why);
 	else
@@ -124,12 +140,12 @@ server_join(struct authority_server *s, struct grpc_call *call, const Tulle__V1_
 	char node[MEMBER_NODE], why[MEMBER_WHY] = "";
 	enum tulle_err e;
 
-	if (server_stranger_too_fast(s, call))
-		return;
 	if (m->jwt[0] != '\0') {
 		join_pod(s, call, m);
 		return;
 	}
+	if (server_stranger_too_fast(s, call))
+		return;
 	e = tls_session_export(grpc_call_session(call), TOKEN_EXPORTER_LABEL, exporter, sizeof(exporter));
 	if (e == TULLE_OK)
 		e = member_join(s->store,

@@ -202,6 +202,7 @@ static const struct field issuer_fields[] = {
 	    .item_size = sizeof(const char *), .min = 1, .max = 10000, .help = "whose pods may join; all if not given" },
 	{ .name = "ttl", .type = FIELD_VALUE, .offset = ISSUER(ttl_ms), .value = &value_ttl,
 	    .help = "how long the node certificate of a pod lives" },
+	{ .name = "unbound", .type = FIELD_BOOL, .offset = ISSUER(unbound), .help = "take tokens that are bound to no pod, too" },
 	END,
 };
 static const struct kubernetes_issuer issuer_defaults = { .audience = "tulle", .ttl_ms = 3600 * 1000 };

@@ -51,6 +51,7 @@ struct kubernetes_issuer {
 	struct { const char *const *items; size_t n; } namespaces; /* empty: all */
 	struct { const char *const *items; size_t n; } accounts;   /* "NS/SA"; empty: all */
 	uint64_t ttl_ms;             /* of the node certificates of its pods */
+	bool unbound;                /* tokens that are bound to no pod are taken too */
 };
 
 struct host_config {

@@ -140,6 +140,8 @@ REFUSALS = {
                      'its issuer "https://elsewhere.example" is none that this authority trusts'),
     "other account": (dict(sub="system:serviceaccount:shop:root"),
                       'its subject and its "kubernetes.io" name different accounts'),
+    "no pod": ({"kubernetes.io": {"namespace": "shop", "serviceaccount": {"name": "web", "uid": "5a5a-web"}}},
+               'it is bound to no pod, and authority.kubernetes does not say "unbound: true" for its issuer'),
     "no account": (dict(sub="user"), 'its subject is "user": it is not the token of a service account'),
 }
 
@@ -152,6 +154,25 @@ def test_a_token_that_is_not_good_is_refused_with_the_reason_at_both_ends(world,
     refused(p, "the authority refuses the token: " + sentence)
     assert sentence in c.authority.wait("refused a host")["reason"]
     assert c.members() == []
+
+
+def test_a_token_that_is_bound_to_no_pod_is_taken_where_the_issuer_says_so(world, keys):
+    c = Cluster(world, keys[0], unbound=True)
+    has(c.pod("job", **REFUSALS["no pod"][0]).start(), ["ns/shop/sa/web"])
+    assert c.members()[0]["kubernetes"]["uid"] == "", c.members()
+
+
+def test_many_pods_behind_one_address_join_at_once_and_bad_tokens_are_slowed_down(world, keys):
+    """Sixteen good ones are more than a stranger's ten; of sixteen bad ones some are told to come back later."""
+    c = Cluster(world, keys[0])
+    good = [c.pod(f"web-{i}", uid=f"{POD}-{i}").start() for i in range(16)]
+    for p in good:
+        has(p, ["ns/shop/sa/web"], 20)
+    seen = c.authority.status()["server"]
+    assert seen["joins"] == 16 and seen["denied"] == 0, seen
+    bad = [c.pod(f"bad-{i}", key=keys[1], uid=f"{POD}-b{i}").start() for i in range(16)]
+    netns.wait_for(lambda: any("too many calls" in p.status()["member"].get("failure", "") for p in bad), 20)
+    assert len(c.members()) == 16
 
 
 def test_a_token_of_an_unknown_key_is_refused_until_the_key_set_has_it(world, keys):

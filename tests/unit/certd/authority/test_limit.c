@@ -103,6 +103,20 @@ START_TEST(a_flood_of_names_takes_the_places_of_the_quiet_ones)
 }
 END_TEST
 
-UNIT_MAIN("limit", a_burst_and_then_one_by_one, it_works_from_the_first_millisecond_on, names_do_not_pay_for_each_other,
+START_TEST(to_ask_costs_nothing_and_says_what_would_be)
+{
+	set_up();
+	for (int i = 0; i < 1000; i++)
+		ck_assert(limit_may(&limit, "a", SOON));
+	ck_assert_uint_eq(burst_of("a", SOON), 3);
+	ck_assert(!limit_may(&limit, "a", SOON + 999));
+	ck_assert(limit_may(&limit, "a", SOON + 1000));
+	ck_assert(limit_may(&limit, "b", SOON));
+	ck_assert(limit_take(&limit, "a", SOON + 1000));
+	ck_assert(!limit_may(&limit, "a", SOON + 1000));
+}
+END_TEST
+
+UNIT_MAIN("limit", to_ask_costs_nothing_and_says_what_would_be, a_burst_and_then_one_by_one, it_works_from_the_first_millisecond_on, names_do_not_pay_for_each_other,
     a_refusal_costs_nothing, a_name_that_is_too_long_is_one_with_its_beginning,
     a_flood_of_names_takes_the_places_of_the_quiet_ones)

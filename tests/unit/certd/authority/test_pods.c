@@ -182,6 +182,49 @@ START_TEST(pods_that_are_gone_are_forgotten_and_nobody_else)
 }
 END_TEST
 
+/* Lines of the journal: each was a write that waited for the disk. */
+static size_t
+journal_lines(void)
+{
+	FILE *f = fopen(scratch_path(dir, "journal"), "r");
+	size_t n = 0;
+
+	ck_assert_ptr_nonnull(f);
+	for (int c; (c = fgetc(f)) != EOF;)
+		n += c == '\n';
+	(void)fclose(f);
+	return n;
+}
+
+START_TEST(many_that_are_gone_are_forgotten_in_few_writes)
+{
+	static struct store_change changes[2 * PODS_TURN + 10];
+	static char nodes[2 * PODS_TURN + 10][MEMBER_NODE];
+	const size_t n = sizeof(changes) / sizeof(changes[0]);
+	size_t before;
+
+	set_up();
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(nodes[i], MEMBER_NODE, "%016zx", i);
+		changes[i] = (struct store_change){ "member", nodes[i],
+			json_pack("{sI sI s{ss}}", "not_after", (json_int_t)NOW, "ttl", (json_int_t)3600, "kubernetes", "issuer", "x") };
+	}
+	ck_assert_int_eq(store_commit(store, changes, n), TULLE_OK);
+	ck_assert_int_eq(store_put(store, "member", "feedfeedfeedfeed", json_pack("{sI ss}", "not_after", (json_int_t)1, "host", "vm")), TULLE_OK);
+	before = journal_lines();
+	ck_assert_int_eq(pods_expire(store, NOW + PODS_GRACE), NOW + PODS_GRACE); /* there are more */
+	ck_assert_uint_eq(journal_lines(), before + 1);
+	ck_assert_uint_eq(json_object_size(store_table(store, "member")), n - PODS_TURN + 1);
+	ck_assert_int_eq(pods_expire(store, NOW + PODS_GRACE), NOW + PODS_GRACE);
+	ck_assert_int_eq(pods_expire(store, NOW + PODS_GRACE), INT64_MAX);
+	ck_assert_uint_eq(journal_lines(), before + 3);
+	ck_assert_uint_eq(json_object_size(store_table(store, "member")), 1);
+	ck_assert_int_eq(pods_expire(store, NOW + PODS_GRACE), INT64_MAX);
+	ck_assert_uint_eq(journal_lines(), before + 3);
+	tear_down();
+}
+END_TEST
+
 START_TEST(a_pod_does_not_renew_late)
 {
 	static const uint8_t hash[SVID_HASH] = { 1 };
@@ -211,4 +254,5 @@ END_TEST
 
 UNIT_MAIN("pods", a_token_names_one_account_or_nobody, a_pod_is_one_member_whatever_its_key,
     a_ban_holds_over_a_new_key_and_beyond_the_certificate, pods_that_are_gone_are_forgotten_and_nobody_else,
+    many_that_are_gone_are_forgotten_in_few_writes,
     a_pod_does_not_renew_late, an_authority_without_issuers_takes_no_token)
