@@ -69,7 +69,7 @@ authorization(char **ret, const char *file, char why[DOWNLOAD_WHY])
 }
 
 static enum tulle_err
-send_request(struct download *d, const struct http_url *where, const char *bearer)
+send_request(struct download *d, const struct http_url *where, const char *bearer, uint64_t timeout_ms)
 {
 	const struct http1_field fields[] = {
 		{ .name = HTTP1_TEXT("user-agent"), .value = HTTP1_TEXT("tulle-certd/" TULLE_VERSION) },
@@ -79,7 +79,7 @@ send_request(struct download *d, const struct http_url *where, const char *beare
 
 	return http_client_send(d->client,
 	    &(struct http_request){ .method = "GET", .path = where->path[0] != '\0' ? "" : "/", .fields = fields,
-	        .n = bearer != NULL ? 3 : 2, .timeout_ms = TIMEOUT_MS },
+	        .n = bearer != NULL ? 3 : 2, .timeout_ms = timeout_ms },
 	    answered, d);
 }
 
@@ -87,7 +87,8 @@ enum tulle_err
 download_start(struct download **ret, struct loop *l, const struct download_order *o,
     void (*done)(void *arg, const char *error, const char *text, size_t len), void *arg, char why[DOWNLOAD_WHY])
 {
-	struct http_client_options options = { .connect_ms = TIMEOUT_MS, .response_max = o->max };
+	const uint64_t timeout_ms = o->timeout_ms != 0 ? o->timeout_ms : TIMEOUT_MS;
+	struct http_client_options options = { .connect_ms = timeout_ms, .response_max = o->max };
 	struct download *d = calloc(1, sizeof(*d));
 	const char *problem = "";
 	char *bearer = NULL;
@@ -111,7 +112,7 @@ download_start(struct download **ret, struct loop *l, const struct download_orde
 	if (e == TULLE_OK)
 		e = http_client_new(&d->client, l, &where, &options);
 	if (e == TULLE_OK)
-		e = send_request(d, &where, bearer);
+		e = send_request(d, &where, bearer, timeout_ms);
 	tls_context_unref(options.tls);
 	if (bearer != NULL)
 		explicit_bzero(bearer, strlen(bearer));

@@ -9,6 +9,7 @@
 #define TULLE_CERTD_AUTHORITY_DOWNLOAD_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "io/loop.h"
@@ -23,6 +24,7 @@ struct download_order {
 	const char *ca_file;    /* PEM; NULL: the system's roots */
 	const char *token_file; /* its content is sent as a bearer token; NULL: none */
 	size_t max;             /* bytes of the document */
+	uint64_t timeout_ms;    /* for all of it; 0: 10 s */
 };
 
 /*
