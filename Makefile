@@ -263,11 +263,12 @@ check: all ## unit tests, end-to-end tests, a minute of fuzzing, static analysis
 check-san: ## the unit and end-to-end tests, whole, once more under each sanitizer
 	+@MAKE='$(MAKE)' scripts/check san $(SAN_KINDS)
 
-check-pods: all ## pods of podman in the mesh, and the manifests against a real API server (root, Go); QUICK=1 a subset
-	+@scripts/run-pytest pods $(if $(QUICK),-m quick )tests/pods
+# Their tests clean up when they are ended, and are ended after a time.
+check-machines: all ## the package, units and pods, on machines with systemd and podman's pods (root, Go); QUICK=1 a subset
+	+@LIMIT=$(if $(QUICK),2700,5400) scripts/run-pytest machines $(if $(QUICK),-m quick )tests/machines tests/pods
 
-check-machines: all ## the package and the units on machines with systemd (nspawn, root); QUICK=1 a subset
-	+@scripts/run-pytest machines $(if $(QUICK),-m quick )tests/machines
+check-pods: all ## of check-machines the pods alone
+	+@LIMIT=$(if $(QUICK),2700,5400) scripts/run-pytest pods $(if $(QUICK),-m quick )tests/pods
 
 check-interop: all ## against the real OpenTelemetry Collector and go-spiffe (needs Go)
 	+@MAKE='$(MAKE)' scripts/check interop

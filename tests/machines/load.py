@@ -13,19 +13,19 @@ LOOP = """while :; do
   began=$EPOCHREALTIME
   code=$(curl -gs -o /dev/null -w '%{http_code}' -m 5 --fail "$1"); status=$?
   echo "$began $code $status"
-  sleep 0.02
+  sleep "$2"
 done"""
 
 Request = collections.namedtuple("Request", "began code status")
 
 
 class Load:
-    """Begins at once; `prefix` is what runs a command where the client is."""
+    """Begins at once; `prefix` is what runs a command where the client is, `pause` the seconds between two requests."""
 
-    def __init__(self, name, prefix, url, path):
+    def __init__(self, name, prefix, url, path, pause=0.02):
         self.name, self.path = name, path
         self.file = open(path, "wb")
-        self.process = subprocess.Popen([*prefix, "bash", "-c", LOOP, "load", url], stdin=subprocess.DEVNULL, stdout=self.file,
+        self.process = subprocess.Popen([*prefix, "bash", "-c", LOOP, "load", url, str(pause)], stdin=subprocess.DEVNULL, stdout=self.file,
                                         stderr=subprocess.DEVNULL, env=SYSTEM)
 
     def requests(self):

@@ -72,12 +72,16 @@ class Lab:
         self.name = f"tullelab{os.getpid()}"
         self.bridge = "br-vm"
         self.machines = []
-        subprocess.run(["ip", "netns", "add", self.name], check=True)
-        self.ip("link", "set", "lo", "up")
-        self.ip("link", "add", self.bridge, "type", "bridge")
-        self.ip("addr", "add", "10.99.0.1/24", "dev", self.bridge)
-        self.ip("addr", "add", "fd99::1/64", "dev", self.bridge, "nodad")
-        self.ip("link", "set", self.bridge, "up")
+        try:
+            subprocess.run(["ip", "netns", "add", self.name], check=True)
+            self.ip("link", "set", "lo", "up")
+            self.ip("link", "add", self.bridge, "type", "bridge")
+            self.ip("addr", "add", "10.99.0.1/24", "dev", self.bridge)
+            self.ip("addr", "add", "fd99::1/64", "dev", self.bridge, "nodad")
+            self.ip("link", "set", self.bridge, "up")
+        except BaseException:
+            self.close()
+            raise
 
     def ip(self, *arguments):
         subprocess.run(["ip", "-n", self.name, *arguments], check=True)
@@ -95,7 +99,8 @@ class Lab:
     def close(self):
         for m in self.machines:
             m.destroy()
-        subprocess.run(["ip", "netns", "del", self.name], check=False)
+        if os.path.exists(f"/run/netns/{self.name}"):
+            subprocess.run(["ip", "netns", "del", self.name], check=False)
 
 
 class Machine:
@@ -108,6 +113,7 @@ class Machine:
             (self.layers / layer).mkdir(parents=True)
         self.top = self.layers / "top"
         self.process = None
+        self.groups = []
 
     def start(self):
         """Boots; returns when it is up and has its addresses, which systemd-networkd gives it."""

@@ -8,22 +8,22 @@ import tempfile
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 import pod  # noqa: E402
+import ground  # noqa: E402  (of tests/machines, where pod finds its Lab)
+from ground import debs  # noqa: E402,F401  (a fixture)
 
-NEEDS = ("podman", "buildah", "runc", "conmon", "mmdebstrap", "dpkg-buildpackage")
+NEEDS = ("podman", "buildah", "runc", "conmon", "systemd-nspawn", "mmdebstrap", "dpkg-buildpackage")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "quick: for .ci/run, too")
+    ground.end_as_ctrl_c_does()
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if os.geteuid() != 0:
-            item.add_marker(pytest.mark.skip(reason="needs root for pods"))
-        elif missing := [c for c in NEEDS if shutil.which(c) is None]:
-            item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}"))
+    ground.skip_or_fail(items, HERE, NEEDS)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,11 @@ def archive():
 @pytest.fixture(scope="module")
 def cluster(archive):
     folder = tempfile.mkdtemp(prefix="tulle-pods-")
-    c = pod.Cluster(folder, archive)
-    yield c
-    c.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    c = None
+    try:
+        c = pod.Cluster(folder, archive)
+        yield c
+    finally:
+        if c is not None:
+            c.close()
+        shutil.rmtree(folder, ignore_errors=True)

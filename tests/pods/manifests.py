@@ -69,6 +69,8 @@ def inject(manifest, *options):
 class Mesh:
     """An authority in a pod of its own, the key of a cluster that signs tokens, and pods that are who these say."""
 
+    number = AUTHORITY
+
     def __init__(self, cluster, accounts):
         self.cluster, self.accounts = cluster, accounts  # {account: the last number of its address}
         self.key = tokens.Key("cluster-1")
@@ -128,7 +130,7 @@ class Mesh:
                 del v["projected"]
                 v["hostPath"] = {"path": str(self.token(account))}
         change(p)
-        join = {"address": f"10.99.0.{AUTHORITY}:15012", "root": self.root, "tokenFile": "/var/run/secrets/tulle/token"}
+        join = {"address": f"10.99.0.{self.number}:15012", "root": self.root, "tokenFile": "/var/run/secrets/tulle/token"}
         name = p["metadata"]["name"]
         return [config_map(f"{name}-tulle", {"tulle.yaml": tulle_yaml({"source": "fleet", "default": "only", "join": join})}),
                 config_map(f"{name}-mesh", self.manifests()), p]

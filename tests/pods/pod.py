@@ -44,7 +44,15 @@ class Cluster:
     def __init__(self, path, archive):
         self.lab = machine.Lab(path)
         self.path = self.lab.path
-        self.pods = {}
+        self.environment = {**os.environ, "CONTAINERS_CONF": f"{self.path}/containers.conf",
+                            "CONTAINERS_STORAGE_CONF": f"{self.path}/storage.conf"}
+        try:
+            self.prepare(archive)
+        except BaseException:
+            self.close()
+            raise
+
+    def prepare(self, archive):
         (self.path / "containers.conf").write_text(f"""[containers]
 default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]
 log_driver = "k8s-file"
@@ -68,8 +76,6 @@ runroot = "{self.path}/podman/run"
             "created": "2026-01-01T00:00:00Z", "ipv6_enabled": True, "internal": False, "dns_enabled": False,
             "subnets": [{"subnet": "10.99.0.0/24", "gateway": "10.99.0.1"}, {"subnet": "fd99::/64", "gateway": "fd99::1"}],
             "ipam_options": {"driver": "host-local"}}))
-        self.environment = {**os.environ, "CONTAINERS_CONF": f"{self.path}/containers.conf",
-                            "CONTAINERS_STORAGE_CONF": f"{self.path}/storage.conf"}
         self.podman("load", "-q", "-i", archive)
         self.podman("import", "-q", "-c", "ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin", app_tar(), APP)
 
@@ -89,11 +95,15 @@ runroot = "{self.path}/podman/run"
         return Pod(self, manifests, **more)
 
     def close(self):
-        self.podman("pod", "rm", "-f", "-a", "-t", "1", check=False)
-        self.podman("rm", "-f", "-a", "-t", "1", check=False)
-        self.podman("network", "rm", "-f", "pods", check=False)
-        self.podman("unmount", "-a", "-f", check=False)
-        self.lab.close()
+        try:
+            # Without these files podman would ask the machine's own store, and end what is in it.
+            if (self.path / "containers.conf").exists() and (self.path / "storage.conf").exists():
+                self.podman("pod", "rm", "-f", "-a", "-t", "1", check=False)
+                self.podman("rm", "-f", "-a", "-t", "1", check=False)
+                self.podman("network", "rm", "-f", "pods", check=False)
+                self.podman("unmount", "-a", "-f", check=False)
+        finally:
+            self.lab.close()
 
 
 def own_volumes(manifests):
