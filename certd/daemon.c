@@ -555,6 +555,9 @@ daemon_reload(struct daemon *d, struct buf *error)
 	struct config *fresh = NULL, *old = d->config;
 	enum tulle_err e = config_read(&fresh, error);
 
+	/* systemd has just closed it again: it sets the unit's StateDirectoryMode= for the process of ExecReload=, too. */
+	if (state_folder(paths_var("mesh"), 0755, geteuid(), getegid()) != TULLE_OK)
+		log_warn("the relay may not read the authority's manifests", LF_STR("folder", paths_var("mesh")), LF_ERRNO);
 	if (e == TULLE_OK)
 		e = check_same(d, fresh, error);
 	if (e == TULLE_OK)

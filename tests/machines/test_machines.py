@@ -53,6 +53,7 @@ class Mesh:
         self.web.run("tulle", "reload")
         self.web.write("/var/www/html/index.html", PAGE)
         self.web.run("systemctl", "start", "nginx")
+        wait_for(lambda: self.client.get(self.url()) == "200", what="an answer")
 
     def url(self, six=False):
         return f"http://[{self.web.address6}]/" if six else f"http://{self.web.address}/"
@@ -73,7 +74,7 @@ def test_nothing_starts_before_it_is_configured(mesh):
 @pytest.mark.quick
 def test_two_commands_a_machine_make_a_mesh(mesh):
     assert mesh.seconds < 60, f"{mesh.seconds:.1f} s"
-    assert wait_for(lambda: mesh.client.get(mesh.url()) == "200", what="an answer")
+    assert mesh.client.get(mesh.url()) == "200"
     assert mesh.client.get(mesh.url(six=True)) == "200"
     status = json.loads(mesh.client.out("tulle", "status", "--json", check=False))
     assert any(w["outbound"] for w in status["relayd"]["relay"]["workers"]), status["relayd"]
@@ -145,6 +146,16 @@ def test_a_reload_of_a_bad_file_fails_where_it_was_asked_for(mesh):
     finally:
         mesh.web.run("rm", "/etc/tulle/mesh.d/wrong.yaml")
     mesh.web.run("systemctl", "reload", "tulle-relayd", "tulle-certd", "tulle-telemetryd", "tulle-rules")
+
+
+@pytest.mark.quick
+def test_a_reload_of_certd_leaves_the_relay_its_manifests(mesh):
+    """systemd sets the mode of a unit's state folders anew whenever it runs something for it."""
+    for _ in range(2):
+        mesh.client.run("systemctl", "reload", "tulle-certd")
+        assert mesh.client.out("stat", "-c", "%a", "/var/lib/tulle/mesh") == "755\n"
+        mesh.client.run("systemctl", "reload", "tulle-relayd")
+    assert mesh.client.get(mesh.url()) == "200"
 
 
 LOAD = """end=$((SECONDS + {seconds})); good=0; bad=0
