@@ -317,7 +317,7 @@ sbom: all ## a bill of materials of what is linked: build/sbom.json
 MANUALS := $(wildcard */*.[1-8])
 UNITS := $(wildcard systemd/*.service systemd/*.socket systemd/*.target systemd/*.timer systemd/*.path systemd/*.slice)
 # As they lie here, so that their links lead somewhere.
-PAGES := $(wildcard *.md) LICENSE $(wildcard doc/*.md) $(wildcard examples/*.yaml examples/*/*)
+PAGES := $(wildcard *.md) LICENSE $(wildcard doc/*.md) $(wildcard examples/*.yaml examples/*/*) $(wildcard deploy/kubernetes/*.yaml)
 
 # Manuals and units name /usr; they are put where PREFIX says, and then say so.
 AT_PREFIX := sed -e 's|/usr/share/doc/tulle|$(PREFIX)/share/doc/tulle|g' -e 's|=\([-+]\{0,1\}\)/usr/\(s\{0,1\}bin\)/tulle|=\1$(PREFIX)/\2/tulle|g'
