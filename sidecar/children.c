@@ -21,16 +21,25 @@ member_name(enum member m)
 	return names[m];
 }
 
+/* SIGUSR1 is relayd's: it has to wait until relayd listens for it, and would end it before. */
+static void
+leave_mask(sigset_t *ret)
+{
+	(void)sigemptyset(ret);
+	(void)sigaddset(ret, SIGUSR1);
+}
+
 /* In the child.  Does not return. */
 static void
 become(const struct children *c, enum member m, pid_t parent)
 {
 	char program[PROGRAM_MAX], name[32], option[] = "--root", root[PROGRAM_MAX];
 	char *argv[] = { name, *c->root != '\0' ? option : NULL, root, NULL };
-	sigset_t none;
+	sigset_t mask;
 
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	leave_mask(&mask);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(EXIT_FAILURE); /* it died before the line above */
@@ -45,7 +54,12 @@ become(const struct children *c, enum member m, pid_t parent)
 bool
 children_start(struct children *c, enum member m)
 {
-	pid_t parent = getpid(), pid = fork();
+	pid_t parent = getpid(), pid;
+	sigset_t mask;
+
+	leave_mask(&mask);
+	(void)sigprocmask(SIG_BLOCK, &mask, NULL); /* for good: this process has no use for it */
+	pid = fork();
 
 	if (pid == -1) {
 		log_error("cannot start a process", LF_STR("name", names[m]), LF_ERRNO);
@@ -53,6 +67,7 @@ children_start(struct children *c, enum member m)
 	}
 	if (pid == 0)
 		become(c, m, parent);
+	(void)setpgid(pid, pid); /* whoever of the two comes first */
 	c->pid[m] = pid;
 	return true;
 }
@@ -60,8 +75,9 @@ children_start(struct children *c, enum member m)
 void
 children_signal(const struct children *c, enum member m, int signo)
 {
+	/* A relay process outlives its parent and drains: who has no time left for that ends it as well. */
 	if (c->pid[m] > 0)
-		(void)kill(c->pid[m], signo);
+		(void)kill(signo == SIGKILL ? -c->pid[m] : c->pid[m], signo);
 }
 
 bool

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -52,29 +53,82 @@ is_ours(const struct other *list, size_t n, const struct other *o, pid_t self)
 	return false;
 }
 
-bool
-others_judge(const struct other *list, size_t n, pid_t self)
+static bool
+starts_with(const char *s, const char *with)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct other *o = &list[i];
-
-		if (o->pid == 1 || o->state == 'Z' || o->state == 'X' || strncmp(o->name, "tulle", 5) == 0)
-			continue;
-		if (!is_ours(list, n, o, self))
-			return true;
-	}
-	return false;
+	return strncmp(s, with, strlen(with)) == 0;
 }
 
-bool
-others_look(pid_t self)
+static bool
+is_starter(const struct other *o)
 {
-	struct other AUTO_FREE *list = calloc(PROCESSES_MAX, sizeof(*list));
+	return starts_with(o->name, "runc:[") || strcmp(o->name, "crun") == 0 || starts_with(o->name, "youki");
+}
+
+enum application
+others_judge(struct others *o, const struct other *list, size_t n)
+{
+	const struct other *was = o->starter != 0 ? find(list, n, o->starter) : NULL;
+	bool seen = o->starter != 0 && was == NULL, tool = false;
+
+	o->starter = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct other *p = &list[i];
+
+		if (p->pid == 1 || p->state == 'Z' || p->state == 'X' || is_ours(list, n, p, o->self))
+			continue;
+		if (starts_with(p->name, "tulle"))
+			tool = true;
+		else if (is_starter(p))
+			o->starter = p->pid;
+		else
+			seen = true;
+	}
+	if (tool)
+		o->passed = false; /* its runtime's threads, too, had numbers */
+	if (seen)
+		return APPLICATION_SEEN;
+	if (!o->passed || o->starter != 0)
+		return APPLICATION_HIDDEN;
+	o->passed = false;
+	return APPLICATION_PASSED;
+}
+
+pid_t
+others_last(const char *line)
+{
+	int last;
+
+	return sscanf(line, "%*s %*s %*s %*s %d", &last) == 1 && last > 0 ? last : 0;
+}
+
+static pid_t
+read_last(void)
+{
+	char AUTO_FREE *text = NULL;
+	size_t len;
+
+	return file_read("/proc/loadavg", STAT_MAX, &text, &len) == TULLE_OK ? others_last(text) : 0;
+}
+
+/* Threads have numbers as well, and can be asked for by them, though no list shows them. */
+static bool
+is_there(pid_t number)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)number);
+	return access(path, F_OK) == 0;
+}
+
+static size_t
+read_processes(struct other *list, size_t max)
+{
 	DIR *dir = opendir("/proc");
 	struct dirent *d;
 	size_t n = 0;
 
-	while (list != NULL && dir != NULL && n < PROCESSES_MAX && (d = readdir(dir)) != NULL) {
+	while (dir != NULL && n < max && (d = readdir(dir)) != NULL) {
 		char path[sizeof(d->d_name) + 16];
 		char AUTO_FREE *text = NULL;
 		size_t len;
@@ -87,5 +141,32 @@ others_look(pid_t self)
 	}
 	if (dir != NULL)
 		(void)closedir(dir);
-	return list != NULL && others_judge(list, n, self);
+	return n;
+}
+
+enum application
+others_look(struct others *o)
+{
+	pid_t last = read_last(), before = o->last;
+	struct other AUTO_FREE *list = NULL;
+	enum application a;
+
+	o->last = last;
+	if (last != 0 && last == before && !o->busy)
+		return APPLICATION_HIDDEN;
+	for (pid_t number = before + 1; before != 0 && number <= last && last - before <= PROCESSES_MAX; number++)
+		o->passed |= !is_there(number);
+	list = calloc(PROCESSES_MAX, sizeof(*list));
+	if (list == NULL)
+		return APPLICATION_HIDDEN;
+	a = others_judge(o, list, read_processes(list, PROCESSES_MAX));
+	o->busy = a == APPLICATION_SEEN || o->starter != 0 || o->passed;
+	return a;
+}
+
+void
+others_forget(struct others *o)
+{
+	o->last = read_last();
+	o->passed = false;
 }

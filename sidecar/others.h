@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "supervise.h"
+
 #define OTHERS_NAME 64
 
 struct other {
@@ -26,10 +28,35 @@ struct other {
 /* Pure.  One line of /proc/PID/stat; the name may have spaces and brackets in it.  False: it is none. */
 bool other_parse(struct other *ret, const char *line);
 
-/* Pure.  Is one of the <n> processes the application's, seen by the process <self>? */
-bool others_judge(const struct other *list, size_t n, pid_t self);
+/* Pure.  The last process number that was given out, of a line of /proc/loadavg; 0: it is none. */
+pid_t others_last(const char *line);
 
-/* Looks into /proc.  What cannot be read counts as nobody. */
-bool others_look(pid_t self);
+/* What is kept between two looks. */
+struct others {
+	pid_t self;
+	pid_t last;    /* the last process number at the last look; 0: none yet */
+	pid_t starter; /* a container runtime's process that is about to become somebody; 0: none */
+	bool busy;     /* the last look saw somebody: look at the processes again */
+	bool passed;   /* somebody came and went between two looks */
+};
+
+/*
+ * Pure.  What the <n> processes of a look say.  A runtime's own process is
+ * in a pod before its program is: it becomes the application, or a tool of
+ * ours that is executed in this container, and counts when that is known; if
+ * it is gone at the next look, it has been the application, for tools of
+ * ours stay for some looks.
+ */
+enum application others_judge(struct others *o, const struct other *list, size_t n);
+
+/*
+ * Looks into /proc; cheap while no process is new.  What cannot be read
+ * counts as nobody.  APPLICATION_PASSED: the numbers of processes have gone
+ * on, and none of ours has one of those in between.
+ */
+enum application others_look(struct others *o);
+
+/* Daemons of ours have come or gone: what went by is not held to be the application. */
+void others_forget(struct others *o);
 
 #endif

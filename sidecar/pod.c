@@ -21,6 +21,7 @@
 
 #define CERTD_MS 20       /* between two looks for certd's socket */
 #define APPLICATION_MS 500
+#define APPLICATION_FAST_MS 5 /* until it was seen: work can be over in no time */
 #define FILES_MS 5000     /* between two looks for a new ConfigMap */
 #define LINK_MAX 256
 
@@ -36,6 +37,7 @@ struct pod {
 	struct serve *serve;
 	struct supervise supervise;
 	struct children children;
+	struct others others;
 	struct timer due, certd, application, files;
 	struct mount mounts[3];
 };
@@ -96,7 +98,7 @@ application_due(struct timer *t)
 {
 	struct pod *p = CONTAINER_OF(t, struct pod, application);
 
-	supervise_application(&p->supervise, others_look(getpid()) ? APPLICATION_SEEN : APPLICATION_HIDDEN, loop_now(p->loop));
+	supervise_application(&p->supervise, others_look(&p->others), loop_now(p->loop));
 	turn(p);
 }
 
@@ -123,7 +125,7 @@ turn(struct pod *p)
 	if (supervise_waits_for_certd(&p->supervise) && !timer_active(&p->certd))
 		timer_set(p->loop, &p->certd, CERTD_MS, certd_due);
 	if (supervise_watches_application(&p->supervise) && !timer_active(&p->application))
-		timer_set(p->loop, &p->application, APPLICATION_MS, application_due);
+		timer_set(p->loop, &p->application, p->supervise.app_seen ? APPLICATION_MS : APPLICATION_FAST_MS, application_due);
 }
 
 static void
@@ -133,6 +135,7 @@ bury(struct pod *p)
 	int status;
 
 	while (children_reap(&p->children, &m, &status)) {
+		others_forget(&p->others);
 		if (m == MEMBERS)
 			continue;
 		if (p->supervise.phase < PHASE_STOPPING)
@@ -250,7 +253,7 @@ pod_main(const struct pod_start *start)
 	};
 
 	*p = (struct pod){ .start = start, .children = { .folder = start->programs, .root = paths_root() },
-		.mounts = { { .name = "" }, { .name = "config" }, { .name = "mesh.d" } } };
+		.others = { .self = getpid() }, .mounts = { { .name = "" }, { .name = "config" }, { .name = "mesh.d" } } };
 	/* Where processes are shared the first one is the pod's, and what our daemons leave behind would be its. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (prepare(p) != TULLE_OK)

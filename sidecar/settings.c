@@ -60,6 +60,12 @@ settings_read(struct settings *ret, settings_source *get, void *arg, char why[SE
 		(void)snprintf(why, SETTINGS_WHY, "TULLE_NATIVE and TULLE_END_WITH_APP exclude each other: kubelet ends a native sidecar");
 		e = TULLE_EINVAL;
 	}
+	if (e == TULLE_OK && !s.native && s.drain_ms + GRACE_MIN_MS > s.grace_ms) {
+		(void)snprintf(why, SETTINGS_WHY, "TULLE_DRAIN of %" PRIu64 "s needs TULLE_TERMINATION_GRACE of %" PRIu64
+		    "s or more, for the relay and what follows it; it is %" PRIu64 "s", s.drain_ms / 1000,
+		    (s.drain_ms + GRACE_MIN_MS + 999) / 1000, s.grace_ms / 1000);
+		e = TULLE_EINVAL;
+	}
 	if (e == TULLE_OK)
 		*ret = s;
 	return e;

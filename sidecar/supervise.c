@@ -8,6 +8,9 @@ start(struct supervise *s, enum member m, uint64_t now)
 	s->member[m].since = now;
 	s->member[m].again_at = 0;
 	s->actions->start(s->arg, m);
+	/* It knows nothing of what the one before was told.  (It may have ended already.) */
+	if (m == MEMBER_RELAYD && s->phase == PHASE_LEAVING && s->member[m].running)
+		s->actions->signal(s->arg, m, SUPERVISE_LEAVE);
 }
 
 /* certd has had its chance: the others begin. */
@@ -127,10 +130,13 @@ supervise_application(struct supervise *s, enum application a, uint64_t now)
 	if (a == APPLICATION_SEEN) {
 		s->app_seen = true;
 		s->app_gone_since = 0;
+	} else if (a == APPLICATION_PASSED && !s->app_seen) {
+		s->app_passed = true;
+		s->app_gone_since = now;
 	} else if (s->app_seen && s->app_gone_since == 0) {
 		s->app_gone_since = now;
 	}
-	if (s->app_gone_since == 0 || now - s->app_gone_since < SUPERVISE_GONE_MS)
+	if (s->app_gone_since == 0 || now - s->app_gone_since < (s->app_seen ? SUPERVISE_GONE_MS : SUPERVISE_PASSED_MS))
 		return;
 	if (supervise_watches_application(s))
 		supervise_stop(s, true, now);

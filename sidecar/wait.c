@@ -12,6 +12,7 @@
 #include "serve.h"
 
 #define AGAIN_MS 200
+#define STAY_MS 100 /* so that the sidecar, which looks for an application, sees who this was: others.h */
 
 struct waiting {
 	struct loop *loop;
@@ -25,6 +26,12 @@ struct waiting {
 static void ask(struct timer *t);
 
 static void
+leave(struct timer *t)
+{
+	loop_stop(CONTAINER_OF(t, struct waiting, again)->loop);
+}
+
+static void
 answered(void *arg, bool well, const char *why)
 {
 	struct waiting *w = arg;
@@ -33,7 +40,7 @@ answered(void *arg, bool well, const char *why)
 	if (well)
 		w->status = EXIT_SUCCESS;
 	if (well || clock_mono_ms() >= w->until)
-		loop_stop(w->loop);
+		timer_set(w->loop, &w->again, STAY_MS, leave);
 	else
 		timer_set(w->loop, &w->again, AGAIN_MS, ask);
 }

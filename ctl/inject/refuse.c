@@ -344,9 +344,16 @@ static void
 check_processes(const struct refuse *r)
 {
 	struct node *shared = node_get(r->pod->spec, "shareProcessNamespace"), *host = node_get(r->pod->spec, "hostPID");
+	struct node *restart = node_get(r->pod->spec, "restartPolicy");
+	const char *policy = node_text(restart);
 
 	if (!r->options->classic || !pod_ends(r->pod))
 		return;
+	/* It ends when the work does, well or not: who then starts the work once more in this pod would do so without it. */
+	if (policy != NULL && strcmp(policy, "OnFailure") == 0)
+		wrong(r, restart, "spec.restartPolicy",
+		    "kubelet would start failed work again in a pod whose classic sidecar has ended with it; use restartPolicy: Never, the Job "
+		    "then makes a new pod, or --sidecar=native");
 	if (node_false(shared))
 		wrong(r, shared, "spec.shareProcessNamespace",
 		    "must not be false where a classic sidecar has to see that the pod's work is done; remove it, or use --sidecar=native");

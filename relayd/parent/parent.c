@@ -56,6 +56,7 @@ struct parent {
 	struct timer pulse_round;
 	bool ready;
 	bool stopping;
+	bool turned_away;         /* by SIGUSR1: so is every relay process that follows */
 	struct timer kill;
 	struct timer watchdog;    /* systemd's, for this process */
 	struct msg msg;
@@ -237,6 +238,8 @@ spawn(struct parent *p)
 	pulse_start(&p->pulse);
 	events_count(p->counters, COUNT_RELAY_STARTS);
 	(void)msg_send(p->child.channel, WIRE_CONSUMER, &attached, sizeof(attached), NULL, 0);
+	if (p->turned_away)
+		(void)msg_send(p->child.channel, WIRE_TURN_AWAY, NULL, 0, NULL, 0);
 	supply_begin(&p->supply, p->child.channel);
 	units_begin(&p->units, p->child.channel);
 }
@@ -340,6 +343,7 @@ on_signal(void *arg, int signo)
 
 	switch (signo) {
 	case SIGUSR1:
+		p->turned_away = true;
 		if (p->child.pid != 0)
 			(void)msg_send(p->child.channel, WIRE_TURN_AWAY, NULL, 0, NULL, 0);
 		break;

@@ -34,6 +34,7 @@ struct worker {
 	bool listening;
 	struct timer grace;        /* for identity and configuration to come */
 	bool draining;
+	bool turned_away; /* no inbound connections, from the moment that it listens */
 	struct timer drain_deadline;
 	bool drained_now;          /* the drain is over: from now on it only answers questions */
 	struct budget *budget;
@@ -235,6 +236,15 @@ accept_hbone(void *arg, int fd)
 		budget_handshake_end(w->budget, &peer);
 }
 
+/* Who is in a queue is told the truth as well. */
+static void
+stop_inbound(struct worker *w)
+{
+	listener_stop(&w->listeners[INBOUND]);
+	listener_stop(&w->listeners[HBONE]);
+	server_drain(w->server);
+}
+
 /*
  * Accepting begins when there is an identity and a configuration: until then
  * connections wait in the listening sockets, which the parent keeps open, so
@@ -261,6 +271,8 @@ start_listeners(struct worker *w)
 		if (table[i].fd != -1 && listener_start(&w->listeners[i], &w->th, table[i].fd, table[i].accepted, exhausted, w) !=
 		                             TULLE_OK)
 			log_error("cannot accept connections", LF_ERRNO);
+	if (w->turned_away)
+		stop_inbound(w);
 }
 
 static void
@@ -427,12 +439,9 @@ run_turn_away(void *owner, struct job *job)
 	struct configure_job *j = CONTAINER_OF(job, struct configure_job, job);
 	struct worker *w = owner;
 
-	if (!w->draining) {
-		start_listeners(w);
-		listener_stop(&w->listeners[INBOUND]);
-		listener_stop(&w->listeners[HBONE]);
-		server_drain(w->server);
-	}
+	w->turned_away = true;
+	if (!w->draining && w->listening) /* else when it begins to */
+		stop_inbound(w);
 	free(j);
 }
 

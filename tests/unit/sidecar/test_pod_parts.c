@@ -64,6 +64,21 @@ START_TEST(a_wrong_variable_is_named)
 }
 END_TEST
 
+START_TEST(a_drain_needs_a_grace_that_has_room_for_it)
+{
+	struct variable list[] = { { "TULLE_DRAIN", "26s" }, { NULL, NULL }, { 0 } };
+	char why[SETTINGS_WHY] = "";
+	struct settings s;
+
+	ck_assert_int_eq(settings_read(&s, look_up, list, why), TULLE_EINVAL);
+	ck_assert_str_eq(why, "TULLE_DRAIN of 26s needs TULLE_TERMINATION_GRACE of 31s or more, for the relay and what follows it; it is 30s");
+	list[1] = (struct variable){ "TULLE_TERMINATION_GRACE", "31s" };
+	ck_assert_int_eq(settings_read(&s, look_up, list, why), TULLE_OK);
+	list[1] = (struct variable){ "TULLE_NATIVE", "1" }; /* has no drain of its own */
+	ck_assert_int_eq(settings_read(&s, look_up, list, why), TULLE_OK);
+}
+END_TEST
+
 /* ---- probes ---- */
 
 static struct probes table;
@@ -159,13 +174,53 @@ START_TEST(only_the_applications_processes_count)
 	struct other list[] = { { 1, 0, 'S', "pause" }, { 10, 0, 'S', "tulle-sidecar" }, { 11, 10, 'S', "tulle-relayd" },
 		{ 12, 11, 'S', "tulle-relayd" }, { 13, 0, 'S', "tulle-sidecar" }, { 14, 0, 'Z', "job" }, { 20, 0, 'S', "job" } };
 
-	ck_assert(others_judge(list, 7, 10));
-	ck_assert(!others_judge(list, 6, 10));
+	struct others o = { .self = 10 };
+
+	ck_assert_int_eq(others_judge(&o, list, 7), APPLICATION_SEEN);
+	ck_assert_int_eq(others_judge(&o, list, 6), APPLICATION_HIDDEN);
 	list[3].parent = 20; /* a name of ours, and none of ours */
-	ck_assert(!others_judge(list, 6, 10));
+	ck_assert_int_eq(others_judge(&o, list, 6), APPLICATION_HIDDEN);
 }
 END_TEST
 
-UNIT_MAIN("parts of a pod", without_variables_there_are_defaults, variables_are_read, a_wrong_variable_is_named, an_empty_table_is_one,
+START_TEST(a_runtimes_process_is_what_becomes_of_it)
+{
+	struct other list[] = { { 1, 0, 'S', "pause" }, { 10, 0, 'S', "tulle-sidecar" }, { 20, 0, 'S', "runc:[2:INIT]" } };
+	struct others o = { .self = 10, .passed = true };
+
+	/* --wait, in this container; the runtime's threads had numbers, too */
+	ck_assert_int_eq(others_judge(&o, list, 3), APPLICATION_HIDDEN);
+	ck_assert_int_eq(others_judge(&o, list, 3), APPLICATION_HIDDEN);
+	(void)strcpy(list[2].name, "tulle-sidecar");
+	ck_assert_int_eq(others_judge(&o, list, 3), APPLICATION_HIDDEN);
+	ck_assert_int_eq(others_judge(&o, list, 2), APPLICATION_HIDDEN);
+	/* the application */
+	(void)strcpy(list[2].name, "runc:[2:INIT]");
+	ck_assert_int_eq(others_judge(&o, list, 3), APPLICATION_HIDDEN);
+	(void)strcpy(list[2].name, "job");
+	ck_assert_int_eq(others_judge(&o, list, 3), APPLICATION_SEEN);
+	ck_assert_int_eq(others_judge(&o, list, 2), APPLICATION_HIDDEN);
+	/* one that was over before the next look */
+	(void)strcpy(list[2].name, "crun");
+	ck_assert_int_eq(others_judge(&o, list, 3), APPLICATION_HIDDEN);
+	ck_assert_int_eq(others_judge(&o, list, 2), APPLICATION_SEEN);
+	ck_assert_int_eq(others_judge(&o, list, 2), APPLICATION_HIDDEN);
+}
+END_TEST
+
+START_TEST(who_passed_is_told_once)
+{
+	struct other list[] = { { 1, 0, 'S', "pause" }, { 10, 0, 'S', "tulle-sidecar" } };
+	struct others o = { .self = 10, .passed = true };
+
+	ck_assert_int_eq(others_judge(&o, list, 2), APPLICATION_PASSED);
+	ck_assert_int_eq(others_judge(&o, list, 2), APPLICATION_HIDDEN);
+	ck_assert_int_eq(others_last("0.00 0.01 0.05 1/123 4567\n"), 4567);
+	ck_assert_int_eq(others_last("0.00 0.01 0.05\n"), 0);
+	ck_assert_int_eq(others_last(""), 0);
+}
+END_TEST
+
+UNIT_MAIN("parts of a pod", without_variables_there_are_defaults, variables_are_read, a_wrong_variable_is_named, a_drain_needs_a_grace_that_has_room_for_it, an_empty_table_is_one,
     every_kind_of_probe_is_read, what_is_no_probe_is_refused_with_the_field, a_line_of_stat_is_read_whatever_the_name_is,
-    only_the_applications_processes_count)
+    only_the_applications_processes_count, a_runtimes_process_is_what_becomes_of_it, who_passed_is_told_once)
