@@ -56,17 +56,19 @@ one_port(const char *word, char *out, size_t size, size_t *len)
 bool
 firewall_capture(const char *verb, const char *text, char out[SETUP_CAPTURE])
 {
-	char AUTO_FREE *copy = strdup(text);
-	char ports[SETUP_CAPTURE - 32] = "", *rest = copy, *word;
+	char ports[SETUP_CAPTURE - 32] = "", word[8];
 	size_t len = 0;
-	bool good = copy != NULL;
+	bool good = true;
 
 	if (strcmp(text, "all") == 0 || strcmp(text, "none") == 0) {
 		(void)snprintf(out, SETUP_CAPTURE, "%s", text[0] == 'a' ? "inboundPorts: all" : "inbound: false");
 		return true;
 	}
-	while (good && (word = strsep(&rest, ",")) != NULL)
-		good = one_port(word, ports, sizeof(ports), &len);
+	for (const char *at = text, *end; good && at != NULL; at = *end == ',' ? end + 1 : NULL) {
+		end = at + strcspn(at, ",");
+		good = snprintf(word, sizeof(word), "%.*s", (int)(end - at), at) < (int)sizeof(word) &&
+		    one_port(word, ports, sizeof(ports), &len);
+	}
 	if (!good)
 		(void)fprintf(stderr, "tulle %s: --inbound-ports %s: all, none, or ports from 1 to 65535 are needed, such as 80,443; at most "
 		                      "100 of them here\n", verb, text);
