@@ -146,7 +146,7 @@ def test_without_a_drain_the_stop_is_at_once():
 
 def test_a_request_that_never_ends_is_cut_within_the_grace():
     with sidecar_pair(TULLE_DRAIN="2s", TULLE_TERMINATION_GRACE="8s") as (a, b):
-        b.spawn("silent", ["python3", "-c", "import socket, time; s = socket.create_server(('', 9000)); c = s.accept(); time.sleep(100)"])
+        b.spawn("silent", ["/usr/bin/python3", "-c", "import socket, time; s = socket.create_server(('', 9000)); c = s.accept(); time.sleep(100)"])
         netns.wait_for_port(b.ns, 9000)
         asked = a.spawn("asked", ["curl", "-sS", "--max-time", "60", f"http://{b.ip}:9000/"])
         time.sleep(1)
