@@ -486,9 +486,8 @@ channel_ready(struct watch *w, uint32_t events)
  * What the process holds is compared with limits.memory once a second: above
  * it nobody new is let in until an eighth of it is free again.  Connections
  * under way are not touched; their buffers are bounded by their windows.
- * What they leave free below something that stays, as an identity that came
- * meanwhile, the C library keeps unless it is told to give it back: without
- * that a burst could close the door for good.
+ * What they leave free below something that stays the C library keeps unless
+ * it is told to give it back; a burst must not close the door for good.
  */
 static void
 memory_due(struct timer *t)
