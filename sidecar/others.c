@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -65,33 +64,23 @@ is_starter(const struct other *o)
 	return starts_with(o->name, "runc:[") || strcmp(o->name, "crun") == 0 || starts_with(o->name, "youki");
 }
 
-enum application
+bool
 others_judge(struct others *o, const struct other *list, size_t n)
 {
-	const struct other *was = o->starter != 0 ? find(list, n, o->starter) : NULL;
-	bool seen = o->starter != 0 && was == NULL, tool = false;
+	bool seen = o->starter != 0 && find(list, n, o->starter) == NULL;
 
 	o->starter = 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct other *p = &list[i];
 
-		if (p->pid == 1 || p->state == 'Z' || p->state == 'X' || is_ours(list, n, p, o->self))
+		if (p->pid == 1 || p->state == 'Z' || p->state == 'X' || starts_with(p->name, "tulle") || is_ours(list, n, p, o->self))
 			continue;
-		if (starts_with(p->name, "tulle"))
-			tool = true;
-		else if (is_starter(p))
+		if (is_starter(p))
 			o->starter = p->pid;
 		else
 			seen = true;
 	}
-	if (tool)
-		o->passed = false; /* its runtime's threads, too, had numbers */
-	if (seen)
-		return APPLICATION_SEEN;
-	if (!o->passed || o->starter != 0)
-		return APPLICATION_HIDDEN;
-	o->passed = false;
-	return APPLICATION_PASSED;
+	return seen;
 }
 
 pid_t
@@ -109,16 +98,6 @@ read_last(void)
 	size_t len;
 
 	return file_read("/proc/loadavg", STAT_MAX, &text, &len) == TULLE_OK ? others_last(text) : 0;
-}
-
-/* Threads have numbers as well, and can be asked for by them, though no list shows them. */
-static bool
-is_there(pid_t number)
-{
-	char path[32];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d", (int)number);
-	return access(path, F_OK) == 0;
 }
 
 static size_t
@@ -144,29 +123,20 @@ read_processes(struct other *list, size_t max)
 	return n;
 }
 
-enum application
+bool
 others_look(struct others *o)
 {
 	pid_t last = read_last(), before = o->last;
 	struct other AUTO_FREE *list = NULL;
-	enum application a;
+	bool seen;
 
 	o->last = last;
 	if (last != 0 && last == before && !o->busy)
-		return APPLICATION_HIDDEN;
-	for (pid_t number = before + 1; before != 0 && number <= last && last - before <= PROCESSES_MAX; number++)
-		o->passed |= !is_there(number);
+		return false;
 	list = calloc(PROCESSES_MAX, sizeof(*list));
 	if (list == NULL)
-		return APPLICATION_HIDDEN;
-	a = others_judge(o, list, read_processes(list, PROCESSES_MAX));
-	o->busy = a == APPLICATION_SEEN || o->starter != 0 || o->passed;
-	return a;
-}
-
-void
-others_forget(struct others *o)
-{
-	o->last = read_last();
-	o->passed = false;
+		return false;
+	seen = others_judge(o, list, read_processes(list, PROCESSES_MAX));
+	o->busy = seen || o->starter != 0;
+	return seen;
 }

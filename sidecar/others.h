@@ -15,8 +15,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "supervise.h"
-
 #define OTHERS_NAME 64
 
 struct other {
@@ -37,7 +35,6 @@ struct others {
 	pid_t last;    /* the last process number at the last look; 0: none yet */
 	pid_t starter; /* a container runtime's process that is about to become somebody; 0: none */
 	bool busy;     /* the last look saw somebody: look at the processes again */
-	bool passed;   /* somebody came and went between two looks */
 };
 
 /*
@@ -47,16 +44,9 @@ struct others {
  * it is gone at the next look, it has been the application, for tools of
  * ours stay for some looks.
  */
-enum application others_judge(struct others *o, const struct other *list, size_t n);
+bool others_judge(struct others *o, const struct other *list, size_t n);
 
-/*
- * Looks into /proc; cheap while no process is new.  What cannot be read
- * counts as nobody.  APPLICATION_PASSED: the numbers of processes have gone
- * on, and none of ours has one of those in between.
- */
-enum application others_look(struct others *o);
-
-/* Daemons of ours have come or gone: what went by is not held to be the application. */
-void others_forget(struct others *o);
+/* Looks into /proc; cheap while no process is new.  What cannot be read counts as nobody. */
+bool others_look(struct others *o);
 
 #endif

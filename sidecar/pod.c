@@ -135,7 +135,6 @@ bury(struct pod *p)
 	int status;
 
 	while (children_reap(&p->children, &m, &status)) {
-		others_forget(&p->others);
 		if (m == MEMBERS)
 			continue;
 		if (p->supervise.phase < PHASE_STOPPING)

@@ -125,18 +125,15 @@ supervise_watches_application(const struct supervise *s)
 }
 
 void
-supervise_application(struct supervise *s, enum application a, uint64_t now)
+supervise_application(struct supervise *s, bool seen, uint64_t now)
 {
-	if (a == APPLICATION_SEEN) {
+	if (seen) {
 		s->app_seen = true;
 		s->app_gone_since = 0;
-	} else if (a == APPLICATION_PASSED && !s->app_seen) {
-		s->app_passed = true;
-		s->app_gone_since = now;
 	} else if (s->app_seen && s->app_gone_since == 0) {
 		s->app_gone_since = now;
 	}
-	if (s->app_gone_since == 0 || now - s->app_gone_since < (s->app_seen ? SUPERVISE_GONE_MS : SUPERVISE_PASSED_MS))
+	if (s->app_gone_since == 0 || now - s->app_gone_since < SUPERVISE_GONE_MS)
 		return;
 	if (supervise_watches_application(s))
 		supervise_stop(s, true, now);

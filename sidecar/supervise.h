@@ -27,15 +27,7 @@ enum member { MEMBER_CERTD, MEMBER_TELEMETRYD, MEMBER_RELAYD, MEMBERS };
 #define SUPERVISE_AGAIN_MIN_MS 20 /* a killed relay's process gives its ports back within some milliseconds */
 #define SUPERVISE_AGAIN_MAX_MS 10000
 #define SUPERVISE_GONE_MS 2000  /* so long no process of an application was seen: it has ended */
-#define SUPERVISE_PASSED_MS 10000 /* the same, where only its number was seen to pass */
 #define SUPERVISE_FLUSH_MS 3000 /* for telemetryd and certd to end, within the grace */
-
-/* What there is of the application's processes. */
-enum application {
-	APPLICATION_HIDDEN,
-	APPLICATION_SEEN,
-	APPLICATION_PASSED, /* not there, but must have been since the last look */
-};
 
 enum supervise_signal {
 	SUPERVISE_LEAVE, /* relayd: no new inbound connections */
@@ -67,8 +59,7 @@ struct supervise {
 	uint64_t asked;          /* when the stop was asked for */
 	uint64_t kill_at;        /* in PHASE_STOPPING: when patience with <stopping> ends; 0: it was killed */
 	bool opened;             /* all may be started: certd answers, or was waited for */
-	bool app_seen;           /* ever, itself */
-	bool app_passed;         /* it must have been there */
+	bool app_seen;           /* ever */
 	uint64_t app_gone_since; /* 0: it is there, or has never been */
 	struct {
 		bool running;
@@ -91,8 +82,8 @@ bool supervise_waits_for_certd(const struct supervise *s);
 /* <m> has ended, however. */
 void supervise_ended(struct supervise *s, enum member m, uint64_t now);
 
-/* What a look at the application's processes has shown. */
-void supervise_application(struct supervise *s, enum application a, uint64_t now);
+/* Has a look seen a process of the application? */
+void supervise_application(struct supervise *s, bool seen, uint64_t now);
 
 /* Is it worth looking? */
 bool supervise_watches_application(const struct supervise *s);

@@ -14,16 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "base/cleanup.h"
-
-/*
- * A thread stays for some time: a pod's sidecar that waits for an application
- * sees the numbers of processes and threads pass, and asks whose they were
- * (sidecar/others.h).
- */
-#define STAY_NS 50000000
 
 static atomic_int lookups;
 
@@ -91,7 +83,6 @@ lookup_main(void *arg)
 	atomic_fetch_sub(&lookups, 1);
 	tell(l);
 	lookup_release(l);
-	(void)nanosleep(&(struct timespec){ .tv_nsec = STAY_NS }, NULL);
 	return NULL;
 }
 

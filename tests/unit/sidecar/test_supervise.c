@@ -193,14 +193,14 @@ START_TEST(it_does_not_wait_for_an_application_that_was_seen_to_end)
 	supervise_stop(&s, false, now);
 	said[0] = '\0';
 	ck_assert(supervise_watches_application(&s));
-	supervise_application(&s, APPLICATION_SEEN, now);
+	supervise_application(&s, true, now);
 	pass(500);
-	supervise_application(&s, APPLICATION_HIDDEN, now);
+	supervise_application(&s, false, now);
 	pass(SUPERVISE_GONE_MS - 1);
-	supervise_application(&s, APPLICATION_HIDDEN, now);
+	supervise_application(&s, false, now);
 	SAID("");
 	pass(1);
-	supervise_application(&s, APPLICATION_HIDDEN, now);
+	supervise_application(&s, false, now);
 	SAID("stop relayd");
 }
 END_TEST
@@ -274,46 +274,6 @@ START_TEST(a_daemon_that_dies_while_the_application_is_still_served_is_started_a
 }
 END_TEST
 
-START_TEST(work_of_which_only_the_number_was_seen_ends_it_a_little_later)
-{
-	struct supervise_options o = classic();
-
-	o.end_with_app = true;
-	running(o);
-	supervise_application(&s, APPLICATION_PASSED, now);
-	pass(SUPERVISE_PASSED_MS - 1);
-	supervise_application(&s, APPLICATION_HIDDEN, now);
-	SAID("");
-	supervise_application(&s, APPLICATION_PASSED, now); /* once more */
-	pass(SUPERVISE_PASSED_MS - 1);
-	supervise_application(&s, APPLICATION_HIDDEN, now);
-	SAID("");
-	pass(1);
-	supervise_application(&s, APPLICATION_HIDDEN, now);
-	SAID("stop relayd");
-}
-END_TEST
-
-START_TEST(an_application_that_comes_after_all_is_waited_for)
-{
-	struct supervise_options o = classic();
-
-	o.end_with_app = true;
-	running(o);
-	supervise_application(&s, APPLICATION_PASSED, now);
-	pass(1000);
-	supervise_application(&s, APPLICATION_SEEN, now);
-	pass(SUPERVISE_PASSED_MS * 2);
-	supervise_application(&s, APPLICATION_SEEN, now);
-	supervise_application(&s, APPLICATION_PASSED, now);
-	supervise_application(&s, APPLICATION_HIDDEN, now);
-	SAID("");
-	pass(SUPERVISE_GONE_MS);
-	supervise_application(&s, APPLICATION_HIDDEN, now);
-	SAID("stop relayd");
-}
-END_TEST
-
 START_TEST(a_job_ends_the_sidecar_but_not_before_it_has_begun)
 {
 	struct supervise_options o = classic();
@@ -321,16 +281,16 @@ START_TEST(a_job_ends_the_sidecar_but_not_before_it_has_begun)
 	o.end_with_app = true;
 	running(o);
 	for (int i = 0; i < 100; i++) {
-		supervise_application(&s, APPLICATION_HIDDEN, now);
+		supervise_application(&s, false, now);
 		pass(500);
 	}
 	SAID("");
-	supervise_application(&s, APPLICATION_SEEN, now);
+	supervise_application(&s, true, now);
 	for (int i = 0; i < 5; i++) {
-		supervise_application(&s, APPLICATION_HIDDEN, now);
+		supervise_application(&s, false, now);
 		pass(500);
 	}
-	supervise_application(&s, APPLICATION_HIDDEN, now);
+	supervise_application(&s, false, now);
 	SAID("stop relayd");
 }
 END_TEST
@@ -342,7 +302,7 @@ START_TEST(between_two_containers_of_a_job_nothing_ends)
 	o.end_with_app = true;
 	running(o);
 	for (int i = 0; i < 20; i++) {
-		supervise_application(&s, i % 2 == 0 ? APPLICATION_SEEN : APPLICATION_HIDDEN, now);
+		supervise_application(&s, i % 2 == 0, now);
 		pass(1000);
 	}
 	SAID("");
@@ -364,5 +324,4 @@ UNIT_MAIN("supervise", the_others_start_when_certd_answers, a_certd_that_does_no
     who_does_not_end_in_time_is_killed_and_all_is_over_within_the_grace,
     a_daemon_that_waits_to_be_started_again_is_not_when_all_stops,
     a_daemon_that_dies_while_the_application_is_still_served_is_started_again,
-    work_of_which_only_the_number_was_seen_ends_it_a_little_later, an_application_that_comes_after_all_is_waited_for,
     a_job_ends_the_sidecar_but_not_before_it_has_begun, between_two_containers_of_a_job_nothing_ends, the_application_may_end_it)
