@@ -56,7 +56,7 @@ own_users(struct steering *s, const struct host_config *h)
 
 /* What inject made of a pod's annotations. */
 static enum tulle_err
-environment_ports(uint32_t **ret, size_t *ret_n, const char *name)
+environment_ports(struct port_range **ret, size_t *ret_n, const char *name)
 {
 	const char *text = getenv(name);
 	enum tulle_err e;
@@ -68,7 +68,7 @@ environment_ports(uint32_t **ret, size_t *ret_n, const char *name)
 		return TULLE_ENOMEM;
 	e = portlist_parse(*ret, STEERING_EXCLUDE_MAX, ret_n, text);
 	if (e == TULLE_ELIMIT)
-		say("%s: more than %d ports; nothing was changed", name, STEERING_EXCLUDE_MAX);
+		say("%s: more than %d ports and ranges; nothing was changed", name, STEERING_EXCLUDE_MAX);
 	else if (e != TULLE_OK)
 		say("%s: a list of ports from 1 to 65535 is needed, such as \"8443,9000-9010\"; nothing was changed", name);
 	return e;

@@ -16,7 +16,7 @@ struct config {
 	bool repair;              /* steering.repair */
 	bool is_last_good;        /* not of tulle.yaml, but of its copy (lastgood.h) */
 	struct host_config *host; /* owned */
-	uint32_t *in_ports, *out_ports; /* owned: of the environment */
+	struct port_range *in_ports, *out_ports; /* owned: of the environment */
 };
 
 /*

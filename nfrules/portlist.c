@@ -29,7 +29,7 @@ spaces(const char **s)
 }
 
 enum tulle_err
-portlist_parse(uint32_t *ret, size_t max, size_t *ret_n, const char *text)
+portlist_parse(struct port_range *ret, size_t max, size_t *ret_n, const char *text)
 {
 	size_t n = 0;
 
@@ -46,10 +46,9 @@ portlist_parse(uint32_t *ret, size_t max, size_t *ret_n, const char *text)
 		}
 		if (e != TULLE_OK || to < from)
 			return TULLE_EINVAL;
-		if (to - from >= max - n)
+		if (n == max)
 			return TULLE_ELIMIT;
-		for (uint32_t p = from; p <= to; p++)
-			ret[n++] = p;
+		ret[n++] = (struct port_range){ (uint16_t)from, (uint16_t)to };
 		spaces(&text);
 		if (*text == '\0')
 			break;

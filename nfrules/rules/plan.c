@@ -11,7 +11,7 @@
 
 /* Ports that are not captured in one direction, sorted and each once. */
 struct ports {
-	uint16_t list[2 * STEERING_EXCLUDE_MAX + 8];
+	struct port_range list[2 * STEERING_EXCLUDE_MAX + 8];
 	size_t n;
 };
 
@@ -63,11 +63,11 @@ compare_u32(const void *a, const void *b)
 }
 
 static int
-compare_u16(const void *a, const void *b)
+compare_range(const void *a, const void *b)
 {
-	uint16_t x = *(const uint16_t *)a, y = *(const uint16_t *)b;
+	const struct port_range *x = a, *y = b;
 
-	return (x > y) - (x < y);
+	return x->from != y->from ? (x->from > y->from) - (x->from < y->from) : (x->to > y->to) - (x->to < y->to);
 }
 
 static int
@@ -84,18 +84,38 @@ sort_ports(struct ports *p)
 {
 	size_t kept = 0;
 
-	qsort(p->list, p->n, sizeof(p->list[0]), compare_u16);
-	for (size_t i = 0; i < p->n; i++)
-		if (p->list[i] != 0 && (kept == 0 || p->list[kept - 1] != p->list[i]))
-			p->list[kept++] = p->list[i];
+	qsort(p->list, p->n, sizeof(p->list[0]), compare_range);
+	for (size_t i = 0; i < p->n; i++) {
+		struct port_range r = p->list[i];
+
+		if (r.from == 0)
+			continue; /* one of Tulle's that is nowhere */
+		if (kept == 0 || r.from > p->list[kept - 1].to)
+			p->list[kept++] = r;
+		else if (r.to > p->list[kept - 1].to)
+			p->list[kept - 1].to = r.to;
+	}
 	p->n = kept;
+}
+
+static void
+add_port(struct ports *ret, uint32_t port)
+{
+	ret->list[ret->n++] = (struct port_range){ (uint16_t)port, (uint16_t)port };
 }
 
 static void
 add_ports(struct ports *ret, const uint32_t *ports, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		ret->list[ret->n++] = (uint16_t)ports[i];
+		add_port(ret, ports[i]);
+}
+
+static void
+add_ranges(struct ports *ret, const struct port_range *ranges, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ret->list[ret->n++] = ranges[i];
 }
 
 static void
@@ -103,11 +123,11 @@ outbound_ports(struct ports *ret, const struct steering *s)
 {
 	ret->n = 0;
 	add_ports(ret, s->ports, s->ports_n);
-	add_ports(ret, s->out_ports, s->out_ports_n);
+	add_ranges(ret, s->out_ports, s->out_ports_n);
 	/* ssh is how people repair things; a tunnel needs no other, and joining a mesh must not need the mesh. */
-	ret->list[ret->n++] = PORT_SSH;
-	ret->list[ret->n++] = s->hbone_port;
-	ret->list[ret->n++] = s->authority_port;
+	add_port(ret, PORT_SSH);
+	add_port(ret, s->hbone_port);
+	add_port(ret, s->authority_port);
 	sort_ports(ret);
 }
 
@@ -116,13 +136,13 @@ inbound_ports(struct ports *ret, const struct steering *s)
 {
 	ret->n = 0;
 	add_ports(ret, s->ports, s->ports_n);
-	add_ports(ret, s->in_ports, s->in_ports_n);
-	ret->list[ret->n++] = PORT_SSH; /* whatever is configured: nobody locks himself out */
-	ret->list[ret->n++] = s->hbone_port;
-	ret->list[ret->n++] = s->authority_port;
-	ret->list[ret->n++] = s->health_port;
-	ret->list[ret->n++] = s->metrics_port;
-	ret->list[ret->n++] = s->sidecar_port;
+	add_ranges(ret, s->in_ports, s->in_ports_n);
+	add_port(ret, PORT_SSH); /* whatever is configured: nobody locks himself out */
+	add_port(ret, s->hbone_port);
+	add_port(ret, s->authority_port);
+	add_port(ret, s->health_port);
+	add_port(ret, s->metrics_port);
+	add_port(ret, s->sidecar_port);
 	sort_ports(ret);
 }
 
@@ -150,16 +170,23 @@ return_uids(struct plan *p, struct plan_chain *c, const uint32_t *uids, size_t n
 static enum tulle_err
 return_ports(struct plan *p, struct plan_chain *c, const struct ports *ports)
 {
+	struct rule r = { .verdict = VERDICT_RETURN };
 	enum tulle_err e = TULLE_OK;
+	size_t room = RULE_PORTS;
 
-	for (size_t i = 0; i < ports->n && e == TULLE_OK; i += RULE_PORTS) {
-		size_t n = ports->n - i < RULE_PORTS ? ports->n - i : RULE_PORTS;
-		struct rule r = { .ports_n = (uint8_t)n, .verdict = VERDICT_RETURN };
+	for (size_t i = 0; i < ports->n && e == TULLE_OK; i++) {
+		const struct port_range *one = &ports->list[i];
+		size_t takes = one->from == one->to ? 1 : 2;
 
-		memcpy(r.ports, ports->list + i, n * sizeof(r.ports[0]));
-		e = add_rule(p, c, r);
+		if (takes > room) {
+			e = add_rule(p, c, r);
+			r.ports_n = 0;
+			room = RULE_PORTS;
+		}
+		r.ports[r.ports_n++] = *one;
+		room -= takes;
 	}
-	return e;
+	return e == TULLE_OK && r.ports_n > 0 ? add_rule(p, c, r) : e;
 }
 
 /* The rule that all the exceptions lead up to, for the ports at which what arrives is captured: all, or those that are named. */
@@ -177,7 +204,7 @@ at_inbound_ports(struct plan *p, struct plan_chain *c, const struct steering *s,
 	qsort(sorted, s->inbound_ports_n, sizeof(*sorted), compare_u32);
 	for (size_t i = 0; i < s->inbound_ports_n && e == TULLE_OK; i++) {
 		if (i == 0 || sorted[i] != sorted[i - 1])
-			r.ports[r.ports_n++] = (uint16_t)sorted[i];
+			r.ports[r.ports_n++] = (struct port_range){ (uint16_t)sorted[i], (uint16_t)sorted[i] };
 		if (r.ports_n == RULE_PORTS || (r.ports_n > 0 && i + 1 == s->inbound_ports_n)) {
 			e = add_rule(p, c, r);
 			r.ports_n = 0;
@@ -349,6 +376,15 @@ ports_valid(const uint32_t *ports, size_t n)
 	return true;
 }
 
+static bool
+ranges_valid(const struct port_range *ranges, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ranges[i].from == 0 || ranges[i].to < ranges[i].from)
+			return false;
+	return true;
+}
+
 static enum tulle_err
 check_input(const struct steering *s)
 {
@@ -357,8 +393,7 @@ check_input(const struct steering *s)
 	    s->inbound_ports_n > STEERING_EXCLUDE_MAX || s->own_uids_n > STEERING_OWN_UIDS)
 		return TULLE_ELIMIT;
 	if (!ports_valid(s->ports, s->ports_n) || !ports_valid(s->inbound_ports, s->inbound_ports_n) ||
-	    !ports_valid(s->in_ports, s->in_ports_n) ||
-	    !ports_valid(s->out_ports, s->out_ports_n))
+	    !ranges_valid(s->in_ports, s->in_ports_n) || !ranges_valid(s->out_ports, s->out_ports_n))
 		return TULLE_EINVAL;
 	if ((s->outbound && s->outbound_port == 0) || (s->inbound && s->inbound_port == 0))
 		return TULLE_EINVAL;

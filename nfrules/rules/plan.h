@@ -35,7 +35,7 @@ enum table {
 #define CHAIN_OUT "TULLE_OUT" /* nat: to the outbound port */
 #define CHAIN_IN "TULLE_IN"   /* nat: to the inbound port */
 
-#define RULE_PORTS 15 /* what a multiport match holds */
+#define RULE_PORTS 15 /* what a multiport match holds; a range of more than one port counts twice */
 #define PLAN_CHAINS 5
 
 enum rule_verdict {
@@ -55,7 +55,7 @@ struct rule {
 	struct cidr from; /* family 0: any */
 	struct cidr to;   /* family 0: any */
 	uint8_t ports_n;
-	uint16_t ports[RULE_PORTS]; /* TCP destination ports */
+	struct port_range ports[RULE_PORTS]; /* TCP destination ports */
 	bool first_packet;          /* a TCP SYN: never a packet of a connection that lives */
 	bool to_others;             /* not addressed to this host: forwarded */
 	bool not_redirected;

@@ -43,10 +43,14 @@ put_cidr(struct line *l, const char *option, const struct cidr *c)
 static void
 put_ports(struct line *l, const struct rule *r)
 {
-	put(l, "-p tcp -m multiport --dports %u", r->ports[0]);
-	for (size_t i = 1; i < r->ports_n; i++) {
-		char port[8];
-		int n = snprintf(port, sizeof(port), ",%u", r->ports[i]);
+	put(l, "-p tcp -m multiport --dports ");
+	for (size_t i = 0; i < r->ports_n; i++) {
+		const struct port_range *one = &r->ports[i];
+		char port[16];
+		int n = snprintf(port, sizeof(port), "%s%u", i > 0 ? "," : "", one->from);
+
+		if (one->to != one->from)
+			n += snprintf(port + n, sizeof(port) - (size_t)n, ":%u", one->to);
 
 		if (l->len + (size_t)n < RULE_TEXT) {
 			memcpy(l->out + l->len, port, (size_t)n + 1);

@@ -16,6 +16,11 @@
 #define STEERING_OWN_UIDS 8      /* daemons of Tulle */
 #define STEERING_EXCLUDE_MAX 1024 /* entries a list of exclusions may have */
 
+/* TCP ports <from> to <to>, both of them, 1 to 65535. */
+struct port_range {
+	uint16_t from, to;
+};
+
 enum steering_v6 {
 	STEERING_V6_ON,     /* steer IPv6 as IPv4 */
 	STEERING_V6_OFF,    /* leave IPv6 alone: a bypass, by the operator's word */
@@ -41,7 +46,7 @@ struct steering {
 	size_t uids_n;
 	const uint32_t *ports; /* 1 to 65535, TCP destination ports: both ways */
 	size_t ports_n;
-	const uint32_t *in_ports, *out_ports; /* the same, one way each */
+	const struct port_range *in_ports, *out_ports; /* the same, one way each */
 	size_t in_ports_n, out_ports_n;
 	const struct cidr *cidrs; /* of the far end: both ways */
 	size_t cidrs_n;

@@ -259,6 +259,19 @@ def test_rules_in_force_are_kept_up_to_date_beside_a_firewall(nft_host, wall):
     host.apply("--if-closed")
 
 
+# ---- a pod's annotations ----
+
+def test_a_long_range_of_ports_is_left_alone(host, pair):
+    """What tulle inject makes of exclude-inbound-ports "1024-65535": in the kernel as it was asked for, in both backends."""
+    env = ["env", "TULLE_EXCLUDE_INBOUND_PORTS=1024-65535"]
+    with host.relay(), netns.Server(host.ns, [80, 5432]):
+        for verb in ("apply", "check"):
+            status, said = under(host, env, verb)
+            assert status == EQUAL, said
+        assert netns.ask(pair[1], host.ns.ip4, 5432) == "direct"
+        assert netns.ask(pair[1], host.ns.ip4, 80).startswith("inbound")
+
+
 # ---- docker ----
 
 @pytest.fixture

@@ -157,7 +157,7 @@ END_TEST
 
 START_TEST(a_pod_leaves_ports_alone_in_one_direction_and_its_sidecars)
 {
-	static const uint32_t in[] = { 8443 }, out[] = { 3306 };
+	static const struct port_range in[] = { { 8443, 8443 } }, out[] = { { 3306, 3306 } };
 	struct steering s = ordinary();
 	struct ruleset *r;
 
@@ -170,6 +170,32 @@ START_TEST(a_pod_leaves_ports_alone_in_one_direction_and_its_sidecars)
 	ck_assert_int_ge(at(chain(r, TABLE_NAT, CHAIN_OUT), "-p tcp -m multiport --dports 22,3306,15008,15012 -j RETURN"), 0);
 	ck_assert_int_ge(at(chain(r, TABLE_NAT, CHAIN_IN), "-p tcp -m multiport --dports 22,8443,9464,15008,15012,15020,15021 -j RETURN"), 0);
 	ruleset_free(r);
+}
+END_TEST
+
+START_TEST(ranges_stay_ranges_and_swallow_what_is_in_them)
+{
+	static const struct port_range in[] = { { 1024, 65535 } }, bad[] = { { 9, 8 } };
+	struct port_range out[9];
+	struct steering s = ordinary();
+	struct ruleset *r;
+
+	for (uint16_t i = 0; i < 9; i++)
+		out[i] = (struct port_range){ (uint16_t)(100 + 10 * i), (uint16_t)(105 + 10 * i) };
+	out[8] = (struct port_range){ 104, 107 };
+	s.in_ports = in;
+	s.in_ports_n = 1;
+	s.out_ports = out;
+	s.out_ports_n = 9;
+	r = rendered(&s, AF_INET);
+	ck_assert_int_ge(at(chain(r, TABLE_NAT, CHAIN_IN), "-p tcp -m multiport --dports 22,1024:65535 -j RETURN"), 0);
+	/* A multiport match holds 15, and a range counts twice. */
+	ck_assert_int_ge(at(chain(r, TABLE_NAT, CHAIN_OUT),
+	                     "-p tcp -m multiport --dports 22,100:107,110:115,120:125,130:135,140:145,150:155,160:165 -j RETURN"), 0);
+	ck_assert_int_ge(at(chain(r, TABLE_NAT, CHAIN_OUT), "-p tcp -m multiport --dports 170:175,15008,15012 -j RETURN"), 0);
+	ruleset_free(r);
+	s.in_ports = bad;
+	ck_assert_int_eq(plan_make(&(struct plan *){ NULL }, &s, AF_INET), TULLE_EINVAL);
 }
 END_TEST
 
@@ -392,7 +418,7 @@ END_TEST
 
 UNIT_MAIN("plan", the_ordinary_plan_reads_like_this, jumps_of_the_capture_come_first_and_the_anchor_anywhere,
     ipv6_has_its_own_addresses, exclusions_are_sorted_and_each_stands_once,
-    a_pod_leaves_ports_alone_in_one_direction_and_its_sidecars, the_order_of_the_input_does_not_matter,
+    a_pod_leaves_ports_alone_in_one_direction_and_its_sidecars, ranges_stay_ranges_and_swallow_what_is_in_them, the_order_of_the_input_does_not_matter,
     many_ports_are_split_over_rules, only_the_named_ports_are_captured_inbound,
     every_rule_that_steers_takes_a_first_packet_only,
     the_guard_has_the_exceptions_of_the_capture, ipv6_can_be_off_or_rejected, nothing_to_capture_leaves_only_the_anchor,
