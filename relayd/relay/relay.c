@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "relay/relay.h"
+#include "relay/relay_intern.h"
 
-#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,17 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "bundle.h"
-#include "events/write.h"
-#include "relay/health.h"
-#include "relay/identity.h"
-#include "relay/loader.h"
-#include "relay/mailbox.h"
-#include "msg/msg.h"
-#include "relay/report.h"
-#include "relay/self.h"
 #include "relay/syscalls.h"
 #include "tls/context.h"
 #include "wire.h"
@@ -31,275 +20,7 @@
 #define MEASURES_MEMORY true
 #endif
 
-struct relay {
-	const struct relay_start *start;
-	struct loop *loop;
-	struct watch channel;
-	struct mailbox box;
-	struct events *events;
-	struct events_writer *counters; /* of the main thread: the one behind the workers' */
-	struct worker **workers;
-	unsigned int nworkers;
-	unsigned int drained;
-	struct identity_client *identity;
-	struct health *health;
-	struct self self;
-	struct timer memory;
-	struct budget budget;             /* of all workers together */
-	struct loader loader;             /* has the snapshot in force */
-	struct reporter reporter;
-	struct identity_set *set;         /* in force */
-	bool ready;
-	bool draining;
-	int status;
-	struct msg msg;                   /* scratch: 64 KiB */
-	int64_t in_force_since; /* when this process took the configuration; seconds since the epoch */
-};
-
-static void
-tell(struct relay *r, uint32_t type, const void *body, size_t len)
-{
-	if (msg_send(r->start->channel, type, body, len, NULL, 0) != TULLE_OK)
-		log_debug("parent does not listen", LF_UINT("type", type));
-}
-
-/* Ready: new connections would be treated as configured. */
-static void
-update_ready(struct relay *r)
-{
-	bool ready = r->loader.snapshot != NULL && r->set != NULL && !r->draining;
-	const struct wire_flag flag = { .on = ready };
-
-	if (ready == r->ready)
-		return;
-	r->ready = ready;
-	health_set_ready(r->health, ready);
-	tell(r, WIRE_READY, &flag, sizeof(flag));
-}
-
-/* ---- configuration ---------------------------------------------------------- */
-
-/* The lines of all problems, as many as one message holds. */
-static void
-answer_config(struct relay *r, uint64_t generation, bool ok, const struct problems *problems)
-{
-	struct buf b = buf_new(MSG_BODY_MAX);
-	const struct wire_result head = { .generation = generation, .ok = ok };
-
-	(void)buf_append(&b, &head, sizeof(head));
-	problems_print(&b, problems);
-	for (size_t i = 0; ok && i < problems->n; i++) /* what is in force has warnings alone */
-		log_warn("configuration", LF_STR("warning", problems->list[i].line));
-	tell(r, WIRE_CONFIG_RESULT, buf_head(&b), buf_len(&b));
-	buf_free(&b);
-	events_count(r->counters, ok ? COUNT_CONFIG_OK : COUNT_CONFIG_FAILED);
-}
-
-static void
-answer_no_memory(struct relay *r, const struct msg *m)
-{
-	static const char text[] = "configuration: out of memory\n";
-	struct {
-		struct wire_result head;
-		char text[sizeof(text) - 1];
-	} answer = { .head.ok = 0 };
-
-	if (m->len < sizeof(answer.head.generation))
-		return;
-	memcpy(&answer.head.generation, m->body, sizeof(answer.head.generation));
-	memcpy(answer.text, text, sizeof(answer.text));
-	tell(r, WIRE_CONFIG_RESULT, &answer, offsetof(__typeof__(answer), text) + sizeof(answer.text));
-}
-
-static void
-put_in_force(struct relay *r)
-{
-	const struct snapshot *s = r->loader.snapshot;
-
-	r->in_force_since = clock_wall_sec();
-	events_set(r->counters, COUNT_CONFIG_VERSION, s->generation);
-	for (unsigned int i = 0; i < r->nworkers; i++)
-		worker_configure(r->workers[i], s);
-	log_info("configuration in force", LF_UINT("generation", s->generation), LF_STR("revision", s->revision),
-	    LF_UINT("services", s->n_services), LF_UINT("endpoints", s->n_endpoints), LF_UINT("policies", s->n_policies));
-}
-
-static enum tulle_err
-on_config(struct relay *r, struct msg *m)
-{
-	struct problems *problems = calloc(1, sizeof(*problems));
-	struct wire_config *where = NULL;
-	struct bundle files = { 0 };
-	int AUTO_FD fd = msg_take_fd(m, 0);
-	uint64_t generation;
-	enum tulle_err e = problems != NULL ? wire_take_config(m, &where) : TULLE_ENOMEM;
-
-	if (e != TULLE_OK) {
-		if (e == TULLE_ENOMEM) /* the parent waits for a word */
-			answer_no_memory(r, m);
-		free(problems);
-		return e;
-	}
-	generation = where->generation;
-	problems_init(problems);
-	e = bundle_unpack(&files, fd);
-	if (e == TULLE_OK)
-		e = loader_take(&r->loader, &files, where, problems);
-	if (e == TULLE_OK)
-		put_in_force(r);
-	else
-		free(where);
-	if (e != TULLE_OK && problems->errors == 0)
-		problem_error(problems, (struct place){ .file = "configuration" }, NULL, "%s", tulle_strerror(e));
-	answer_config(r, generation, e == TULLE_OK, problems);
-	update_ready(r);
-	bundle_free(&files);
-	problems_free(problems);
-	free(problems);
-	return TULLE_OK;
-}
-
-/*
- * Our trust domain became known, or is another now; or, if <own> speaks for this host without being named in a file, its
- * account did.  If the files in force
- * cannot be loaded under it nobody asked who could be told, so the parent
- * is: its status shows it until the next good reload.
- */
-static void
-follow_identity(struct relay *r, const struct identity *own, bool speaks)
-{
-	struct problems *problems = calloc(1, sizeof(*problems));
-	bool changed;
-	enum tulle_err e;
-
-	if (own == NULL || problems == NULL) {
-		free(problems);
-		return;
-	}
-	problems_init(problems);
-	e = loader_follow(&r->loader, own->facts.id, own->facts.id_len, speaks, problems, &changed);
-	if (e == TULLE_OK && changed)
-		put_in_force(r);
-	if (e != TULLE_OK) {
-		log_error("configuration cannot be loaded under the trust domain and account of our identity: the old one stays",
-		    LF_STR("id", own->facts.id), LF_ERR(e));
-		if (problems->errors == 0)
-			problem_error(problems, (struct place){ .file = "configuration" }, NULL, "%s", tulle_strerror(e));
-		answer_config(r, 0, false, problems);
-	}
-	problems_free(problems);
-	free(problems);
-}
-
-/* ---- identity ------------------------------------------------------------------ */
-
-static const char *
-no_default(const struct relay *r)
-{
-	if (r->start->config->identity.default_only)
-		return "identity.default is \"only\", but this host has several identities";
-	return r->start->config->identity.default_name != NULL ? "what identity.default names has no certificate"
-	                                                       : "identity.default is not set";
-}
-
-static void
-on_identity(void *arg, struct identity_set *set)
-{
-	struct relay *r = arg;
-	const struct identity *first = identity_set_default(set);
-
-	(void)identity_set_unref(r->set);
-	r->set = identity_set_ref(set);
-	/* All of them are of this host's trust domain; items[0] is <first>, if there is one. */
-	follow_identity(r, set->n > 0 ? set->items[0] : NULL, first != NULL && r->start->config->identity.default_name == NULL);
-	events_count(r->counters, COUNT_IDENTITY_UPDATE);
-	events_set(r->counters, COUNT_EXPIRY_LEAF, first != NULL ? (uint64_t)first->facts.not_after : 0);
-	events_set(r->counters, COUNT_EXPIRY_ANCHOR,
-	    (uint64_t)trust_until(set->trust, r->loader.trust_domain, strlen(r->loader.trust_domain)));
-	for (unsigned int i = 0; i < r->nworkers; i++)
-		worker_identify(r->workers[i], set);
-	log_info("identity in force", LF_STR("id", first != NULL ? first->facts.id : NULL),
-	    LF_STR("serial", first != NULL ? first->facts.serial : NULL), LF_UINT("identities", set->n),
-	    LF_UINT("generation", set->generation));
-	if (first == NULL)
-		log_warn("no identity for connections of this host: those into the mesh fail",
-		    LF_STR("reason", no_default(r)),
-		    LF_STR("default", r->start->config->identity.default_name));
-	update_ready(r);
-}
-
-static void
-on_dial(void *arg)
-{
-	tell(arg, WIRE_DIAL, NULL, 0);
-}
-
-/* ---- status ------------------------------------------------------------------------ */
-
-/* In the message itself if it fits: there may be no descriptor left for a file. */
-static void
-send_text(struct relay *r, const struct wire_status *head, const char *text)
-{
-	size_t len = strlen(text);
-	int AUTO_FD fd = -1;
-
-	if (len <= MSG_BODY_MAX - sizeof(*head)) {
-		memcpy(r->msg.body, head, sizeof(*head));
-		memcpy(r->msg.body + sizeof(*head), text, len);
-		(void)msg_send(r->start->channel, WIRE_STATUS_REPLY, r->msg.body, sizeof(*head) + len, NULL, 0);
-	} else if (msg_seal(&fd, text, len) == TULLE_OK) {
-		(void)msg_send(r->start->channel, WIRE_STATUS_REPLY, head, sizeof(*head), &fd, 1);
-	}
-}
-
-static void
-send_report(void *arg, uint64_t id, json_t *workers)
-{
-	struct relay *r = arg;
-	const struct snapshot *s = r->loader.snapshot;
-	const struct wire_status head = { .id = id };
-	json_t *doc = json_pack("{s:i, s:b, s:b, s:o, s:o}", "pid", (int)getpid(), "ready", r->ready, "draining", r->draining,
-	    "identities", report_identities(r->set), "workers", workers);
-	char *text;
-
-	(void)json_object_set_new(doc, "identity_source", identity_client_json(r->identity));
-	if (r->start->config->identity.default_name != NULL)
-		(void)json_object_set_new(doc, "identity_default", json_string(r->start->config->identity.default_name));
-	if (s != NULL)
-		(void)json_object_set_new(doc, "config", json_pack("{s:I, s:s, s:I, s:i, s:i, s:i, s:o}", "generation",
-		    (json_int_t)s->generation, "revision", s->revision, "since", (json_int_t)r->in_force_since, "workloads", (int)s->n_workloads, "endpoints",
-		    (int)s->n_endpoints, "policies", (int)s->n_policies, "services", report_services(s)));
-	(void)json_object_set_new(doc, "process", own_process_json(&r->self));
-	text = json_dumps(doc, JSON_COMPACT);
-	json_decref(doc);
-	if (text != NULL)
-		send_text(r, &head, text);
-	free(text);
-}
-
-static void
-send_traffic(void *arg, uint64_t id, json_t *workers)
-{
-	struct relay *r = arg;
-	const struct wire_status head = { .id = id };
-	json_t *doc = json_pack("{s:I, s:o}", "since", (json_int_t)(r->self.started_ns / NS_PER_SEC), "workers", workers);
-	char *text = json_dumps(doc, JSON_COMPACT);
-
-	json_decref(doc);
-	if (text != NULL)
-		send_text(r, &head, text);
-	free(text);
-}
-
-static void
-send_pong(void *arg, uint64_t id)
-{
-	const struct wire_ping pong = { .id = id };
-
-	tell(arg, WIRE_PONG, &pong, sizeof(pong));
-}
-
-/* ---- drain and end -------------------------------------------------------------------- */
+/* ---- drain and end ---- */
 
 static void
 drain(struct relay *r, uint64_t ms)
@@ -308,7 +29,7 @@ drain(struct relay *r, uint64_t ms)
 		return;
 	r->draining = true;
 	log_info("draining", LF_UINT("deadline_ms", ms));
-	update_ready(r);
+	relay_update_ready(r);
 	for (unsigned int i = 0; i < r->nworkers; i++)
 		worker_drain(r->workers[i], ms);
 }
@@ -346,7 +67,7 @@ worker_drained(void *arg)
 	mailbox_post(&r->box, j);
 }
 
-/* ---- units of cgroups ------------------------------------------------------------------------ */
+/* ---- units of cgroups ---- */
 
 struct unit_question {
 	struct job job;
@@ -359,7 +80,7 @@ ask_unit(void *owner, struct job *job)
 	struct unit_question *q = CONTAINER_OF(job, struct unit_question, job);
 	const struct wire_cgroup body = { .id = q->cgroup };
 
-	tell(owner, WIRE_UNIT_OF, &body, sizeof(body));
+	relay_tell(owner, WIRE_UNIT_OF, &body, sizeof(body));
 	free(q);
 }
 
@@ -386,7 +107,7 @@ on_unit(struct relay *r, const struct wire_unit *u)
 		worker_unit(r->workers[i], u->cgroup, u->known ? u->unit : NULL);
 }
 
-/* ---- the channel to the parent ----------------------------------------------------------- */
+/* ---- the channel to the parent ---- */
 
 static enum tulle_err
 on_message(struct relay *r, struct msg *m)
@@ -401,7 +122,7 @@ on_message(struct relay *r, struct msg *m)
 
 	switch (m->type) {
 	case WIRE_CONFIG:
-		return on_config(r, m);
+		return relay_on_config(r, m);
 	case WIRE_IDENTITY:
 		e = wire_take(m, &identity, sizeof(identity));
 		if (e == TULLE_OK)
@@ -480,7 +201,7 @@ channel_ready(struct watch *w, uint32_t events)
 		parent_gone(r);
 }
 
-/* ---- memory ----------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 /*
  * What the process holds is compared with limits.memory once a second: above
@@ -512,7 +233,7 @@ memory_due(struct timer *t)
 	budget_overload(&r->budget, (uint64_t)held > (over ? limit - limit / 8 : limit));
 }
 
-/* ---- start ---------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static enum tulle_err
 start_workers(struct relay *r)
@@ -523,8 +244,8 @@ start_workers(struct relay *r)
 	r->workers = calloc(r->nworkers, sizeof(struct worker *));
 	if (r->workers == NULL)
 		return TULLE_ENOMEM;
-	r->reporter = (struct reporter){ .workers = r->workers, .n = r->nworkers, .box = &r->box, .report = send_report, .traffic = send_traffic,
-		.turned = send_pong };
+	r->reporter = (struct reporter){ .workers = r->workers, .n = r->nworkers, .box = &r->box, .report = relay_send_report, .traffic = relay_send_traffic,
+		.turned = relay_send_pong };
 	for (unsigned int i = 0; i < r->nworkers && e == TULLE_OK; i++) {
 		const struct worker_start start = { .config = r->start->config, .hands_over = r->start->hands_over,
 			.sockets = &r->start->sockets[i],
@@ -539,7 +260,7 @@ start_workers(struct relay *r)
 static enum tulle_err
 start(struct relay *r)
 {
-	const struct identity_client_events identity_events = { .dial = on_dial, .update = on_identity };
+	const struct identity_client_events identity_events = { .dial = relay_on_dial, .update = relay_on_identity };
 	const char *failed;
 	size_t seed = 0;
 	enum tulle_err e;
